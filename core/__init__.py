@@ -1,0 +1,1 @@
+"""Everything Tilehawk does to rasters, models and detections; free of QGIS and Qt."""
