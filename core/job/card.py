@@ -10,7 +10,7 @@ import re
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple  # Python 3.9 evaluates these hints at run time
+from typing import Any, Optional  # Python 3.9 evaluates these hints at run time
 
 from .codec import decode, encode
 from .errors import ModelError
@@ -41,7 +41,7 @@ class Band:
     high: float = 255.0
     mean: float = 127.5
     std: float = 64.0
-    histogram: Tuple[int, ...] = ()
+    histogram: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,17 +58,17 @@ class Architecture:
     backbone_stages: int = 4
     backbone_norm: str = "batch"
     backbone_norm_eps: float = 1e-5
-    levels: Tuple[str, ...] = ("P3", "P4", "P5", "P6", "P7")
+    levels: tuple[str, ...] = ("P3", "P4", "P5", "P6", "P7")
     extra_levels: str = "p"
     channels: int = 256
     head_channels: int = 256
     head_depth: int = 4
     head_norm: str = "none"
-    anchor_sizes: Tuple[float, ...] = (32.0, 64.0, 128.0, 256.0, 512.0)
-    anchor_scales: Tuple[float, ...] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
-    anchor_ratios: Tuple[float, ...] = (0.5, 1.0, 2.0)
+    anchor_sizes: tuple[float, ...] = (32.0, 64.0, 128.0, 256.0, 512.0)
+    anchor_scales: tuple[float, ...] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
+    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     strides: str = "nominal"
-    box_weights: Tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    box_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
 
     @property
     def anchors_per_cell(self) -> int:
@@ -115,8 +115,8 @@ class ModelCard:
     """What a model is, what it needs, and how well it does. Sizes in px of the model's own resolution."""
 
     name: str
-    classes: Tuple[ObjectClass, ...]
-    bands: Tuple[Band, ...]
+    classes: tuple[ObjectClass, ...]
+    bands: tuple[Band, ...]
     resolution_m: Optional[float]
     architecture: Architecture = field(default_factory=Architecture)
     title: str = ""
@@ -127,11 +127,11 @@ class ModelCard:
     threshold: float = 0.5
     nms_overlap: float = 0.5
     max_detections_per_tile: int = 2000
-    credits: Tuple[str, ...] = ()
+    credits: tuple[str, ...] = ()
     license: str = ""
-    training: Dict[str, Any] = field(default_factory=dict)
-    metrics: Dict[str, Any] = field(default_factory=dict)
-    versions: Dict[str, str] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
     def label(self, class_name: str) -> int:

@@ -11,9 +11,9 @@ error     kind, text                                    the end, failed; kind is
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
-Event = Dict[str, Any]
+Event = dict[str, Any]
 Report = Callable[[Event], None]
 
 MAX_BOXES_PER_EVENT = 1000

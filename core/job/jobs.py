@@ -9,7 +9,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Tuple, Union  # Python 3.9 evaluates these hints at run time
+from typing import Optional, Union  # Python 3.9 evaluates these hints at run time
 
 from .codec import decode, encode
 from .errors import InvalidJob
@@ -39,12 +39,12 @@ class DetectJob:
     overlap_px: Optional[int] = None
     batch_size: Optional[int] = None
     device: str = "auto"
-    bands: Optional[Tuple[int, ...]] = None
-    value_range: Optional[Tuple[float, float]] = None
-    extent: Optional[Tuple[float, float, float, float]] = None
+    bands: Optional[tuple[int, ...]] = None
+    value_range: Optional[tuple[float, float]] = None
+    extent: Optional[tuple[float, float, float, float]] = None
     mask: Optional[str] = None
     resolution_m: Union[float, str, None] = None
-    classes: Optional[Tuple[str, ...]] = None
+    classes: Optional[tuple[str, ...]] = None
 
     def validate(self) -> None:
         """Check everything that can be checked without opening the raster or the model."""
@@ -92,24 +92,24 @@ class TrainJob:
     `anchor_sizes`: base sizes in px, one a level. `tile_px`: side of the training crops.
     """
 
-    data: Tuple[str, ...]
+    data: tuple[str, ...]
     output: str
     name: str = ""
     title: str = ""
     description: str = ""
-    classes: Optional[Tuple[str, ...]] = None
+    classes: Optional[tuple[str, ...]] = None
     backbone: str = "resnet50"
     backbone_stages: int = 4
-    levels: Tuple[str, ...] = ("P3", "P4", "P5", "P6", "P7")
+    levels: tuple[str, ...] = ("P3", "P4", "P5", "P6", "P7")
     channels: int = 256
     head_channels: int = 256
     head_depth: int = 4
     head_norm: str = "none"
-    anchor_sizes: Optional[Tuple[float, ...]] = None
-    anchor_scales: Tuple[float, ...] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
-    anchor_ratios: Tuple[float, ...] = (0.5, 1.0, 2.0)
-    bands: Tuple[int, ...] = (1, 2, 3)
-    band_roles: Tuple[str, ...] = ("red", "green", "blue")
+    anchor_sizes: Optional[tuple[float, ...]] = None
+    anchor_scales: tuple[float, ...] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
+    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    bands: tuple[int, ...] = (1, 2, 3)
+    band_roles: tuple[str, ...] = ("red", "green", "blue")
     resolution_m: Optional[float] = None
     start_from: Optional[str] = None
     epochs: int = 40
@@ -124,7 +124,7 @@ class TrainJob:
     ema_decay: float = 0.998
     seed: int = 0
     device: str = "auto"
-    credits: Tuple[str, ...] = ()
+    credits: tuple[str, ...] = ()
     license: str = ""
 
     def validate(self) -> None:
