@@ -1,0 +1,1 @@
+"""How good detections are: matching to truth, and the field's metrics."""
