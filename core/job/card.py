@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional  # Python 3.9 evaluates these hints at run time
 
-from .codec import decode, encode
+from .codec import decode, encode, parse
 from .errors import ModelError
 
 CARD_KEY = "tilehawk"
@@ -46,12 +46,13 @@ class Band:
 
 @dataclass(frozen=True)
 class Architecture:
-    """The shape of the RetinaNet (Lin et al. 2017, sections 3 and 4). Defaults are torchvision's `retinanet_resnet50_fpn`.
+    """The shape of the RetinaNet (Lin et al. 2017, sections 3, 4); defaults of torchvision's `retinanet_resnet50_fpn`.
 
-    `backbone_stages`: 4 uses C2 to C5, 3 leaves out the last stage. `levels`: contiguous, P2 to P7; those beyond the last
-    stage come from `extra_levels`: "p" strided convolutions from the last pyramid map, "c" from the last backbone map,
-    "pool" a stride-2 subsampling without weights. `anchor_sizes`: base size in px, one a level; multiplied by each of
-    `anchor_scales`. `anchor_ratios`: height over width. `strides`: "nominal" 2^level, or "torchvision"'s size // grid.
+    `backbone_stages`: 4 uses C2 to C5, 3 leaves out the last stage. `levels`: contiguous, P2 to P7; those beyond the
+    last stage come from `extra_levels`: "p" strided convolutions from the last pyramid map, "c" from the last backbone
+    map, "pool" a stride-2 subsampling without weights. `anchor_sizes`: base size in px, one a level; multiplied by each
+    of `anchor_scales`. `anchor_ratios`: height over width. `integer_anchors`: sizes cut and corners rounded to whole
+    px, as torchvision does. `strides`: "nominal" 2^level, or "torchvision"'s size // grid.
     """
 
     backbone: str = "resnet50"
@@ -67,6 +68,7 @@ class Architecture:
     anchor_sizes: tuple[float, ...] = (32.0, 64.0, 128.0, 256.0, 512.0)
     anchor_scales: tuple[float, ...] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
     anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    integer_anchors: bool = True
     strides: str = "nominal"
     box_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
 
@@ -147,6 +149,9 @@ class ModelCard:
         found = self.architecture.problems()
         if not self.classes:
             found.append("The model has no classes.")
+        names = [known.name.strip().casefold() for known in self.classes]
+        if "" in names or len(set(names)) < len(names):
+            found.append("Every class needs a name of its own.")
         if any(not re.fullmatch(r"#[0-9a-fA-F]{6}", known.color) for known in self.classes):
             found.append("Class colours are written as #rrggbb.")
         if not self.bands or any(band.role not in BAND_ROLES for band in self.bands):
@@ -155,8 +160,10 @@ class ModelCard:
             found.append("Each band needs a range with low below high, and a positive standard deviation.")
         if self.resolution_m is not None and not 0 < self.resolution_m < 1e5:
             found.append("The resolution must be a positive number of metres.")
-        if not 0 < self.overlap_px < self.tile_px <= 8192 and self.overlap_px != 0:
-            found.append("The overlap must be smaller than the tile, and the tile at most 8192 px.")
+        if not (64 <= self.tile_px <= 8192 and 0 <= self.overlap_px <= self.tile_px // 2):
+            found.append("The tile must lie between 64 and 8192 px, and the overlap can be at most half of it.")
+        if self.max_detections_per_tile < 1:
+            found.append("There must be room for at least one detection in a tile.")
         if not all(0 <= value <= 1 for value in (self.score_floor, self.threshold, self.nms_overlap)):
             found.append("Thresholds lie between 0 and 1.")
         return found
@@ -174,10 +181,10 @@ def read_card(path: str | Path) -> ModelCard:
             length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
             if not 2 <= length <= MAX_HEADER_BYTES:
                 raise ModelError(f"'{path.name}' is no model of Tilehawk: it is not a safetensors file.")
-            header = json.loads(file.read(length))
+            header = parse(file.read(length))
     except OSError as problem:
         raise ModelError(f"The model '{path}' cannot be read: {problem.strerror or problem}.") from problem
-    except (ValueError, RecursionError) as problem:
+    except ValueError as problem:
         raise ModelError(f"'{path.name}' is no model of Tilehawk: its header is damaged.") from problem
     metadata = header.get("__metadata__") if isinstance(header, dict) else None
     text = metadata.get(CARD_KEY) if isinstance(metadata, dict) else None
@@ -191,12 +198,12 @@ def read_card(path: str | Path) -> ModelCard:
 def card_from_json(text: str, source: str) -> ModelCard:
     """Parse and check a card; `source` names the file in the ModelError raised where it does not hold."""
     try:
-        data = json.loads(text)
+        data = parse(text)
         newer = isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > FORMAT
         if newer:
             raise ModelError(f"'{source}' was made by a newer Tilehawk. Update the plugin to use it.")
         card = decode(ModelCard, data)
-    except (ValueError, RecursionError) as problem:
+    except ValueError as problem:
         raise ModelError(f"The model card of '{source}' is damaged: {problem}.") from problem
     problems = card.problems()
     if problems:

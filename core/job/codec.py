@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing
 from typing import Any, TypeVar
 
@@ -18,6 +19,18 @@ def encode(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): encode(item) for key, item in value.items()}
     return value
+
+
+def parse(text: str | bytes) -> Any:
+    """Parse JSON by the letter of its standard; raises ValueError, also for NaN, infinities and endless nesting."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as problem:
+        raise ValueError("nested too deeply") from problem
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def decode(kind: type[T], data: Any, where: str = "") -> T:
@@ -49,10 +62,17 @@ def _decode(kind: Any, data: Any, where: str) -> Any:  # noqa: PLR0911  (one ret
             raise ValueError(f"{where} must be an object")
         return data
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
+        return _decode_float(data, where)
     if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
         raise ValueError(f"{where} must be of type {kind.__name__}, not {data!r:.60}")
     return data
+
+
+def _decode_float(data: int, where: str) -> float:
+    try:
+        return float(data)
+    except OverflowError as problem:
+        raise ValueError(f"{where} is too large a number") from problem
 
 
 def _decode_dataclass(kind: Any, data: Any, where: str) -> Any:

@@ -3,6 +3,8 @@
 Raised anywhere, caught only at the edges (the command line, the worker, the Processing algorithm).
 """
 
+import errno
+
 
 class TilehawkError(Exception):
     """Base of every error whose message is meant for the user."""
@@ -37,3 +39,25 @@ class Cancelled(TilehawkError):
 
     def __init__(self, message: str = "Cancelled.") -> None:
         super().__init__(message)
+
+
+KINDS = {kind.__name__: kind for kind in (InvalidJob, RasterError, ModelError, LabelError, OutputError, WorkerError)}
+
+
+def explain(problem: BaseException) -> TilehawkError:
+    """Turn whatever was raised into an error the user can act on; a TilehawkError stays as it is."""
+    if isinstance(problem, TilehawkError):
+        return problem
+    text = str(problem).strip()
+    if isinstance(problem, ImportError):
+        what = f"The module '{problem.name}' is missing" if isinstance(problem, ModuleNotFoundError) else text
+        sentence = f"Tilehawk's Python environment is incomplete. {what}. Set the environment up again."
+    elif type(problem).__name__ == "OutOfMemoryError":  # torch's; torch is not imported here
+        sentence = "The graphics card's memory ran out. Choose a smaller batch size or tile, or the device 'cpu'."
+    elif isinstance(problem, MemoryError) or "can't allocate memory" in text:
+        sentence = "The memory ran out. Choose a smaller batch size or tile, or close other programs."
+    elif isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
+        return OutputError("The disk is full. Make room on it, or write the result to another one.")
+    else:
+        sentence = f"Something unexpected went wrong: {type(problem).__name__}{': ' if text else ''}{text}."
+    return WorkerError(sentence)

@@ -6,12 +6,13 @@ None means: take the default from the model card. `validate()` raises InvalidJob
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Union  # Python 3.9 evaluates these hints at run time
 
-from .codec import decode, encode
+from .codec import decode, encode, parse
 from .errors import InvalidJob
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -48,39 +49,12 @@ class DetectJob:
 
     def validate(self) -> None:
         """Check everything that can be checked without opening the raster or the model."""
-        _require_file(self.model, "model")
-        if not self.raster:
-            raise InvalidJob("Choose a raster to look at.")
-        if not self.raster.startswith("/vsi") and ":" not in self.raster[2:]:
-            _require_file(self.raster, "raster")
-        _require_vector_target(self.output)
-        for name, value in (("threshold", self.threshold), ("score floor", self.score_floor)):
-            if value is not None and not 0 <= value <= 1:
-                raise InvalidJob(f"The {name} must lie between 0 and 1, not {value:g}.")
-        if self.nms_overlap is not None and not 0 < self.nms_overlap <= 1:
-            raise InvalidJob(f"The overlap for suppression must lie above 0 and up to 1, not {self.nms_overlap:g}.")
-        if self.tile_px is not None and not 64 <= self.tile_px <= 8192:
-            raise InvalidJob(f"The tile size must lie between 64 and 8192 px, not {self.tile_px}.")
-        if self.overlap_px is not None and self.overlap_px < 0:
-            raise InvalidJob("The overlap between tiles cannot be negative.")
-        if self.tile_px is not None and self.overlap_px is not None and self.overlap_px > self.tile_px // 2:
-            raise InvalidJob("The overlap between tiles can be at most half a tile.")
-        if self.batch_size is not None and not 1 <= self.batch_size <= 1024:
-            raise InvalidJob(f"The batch size must lie between 1 and 1024, not {self.batch_size}.")
-        if self.device not in DEVICES:
-            raise InvalidJob(f"The device '{self.device}' is unknown; choose one of {', '.join(DEVICES)}.")
-        if self.bands is not None and (not self.bands or min(self.bands) < 1):
-            raise InvalidJob("Bands are counted from 1.")
-        if self.value_range is not None and not self.value_range[1] > self.value_range[0]:
-            raise InvalidJob("The value range needs its low value below its high value.")
-        if self.extent is not None and not (self.extent[2] > self.extent[0] and self.extent[3] > self.extent[1]):
-            raise InvalidJob("The extent is empty: it needs xmin below xmax and ymin below ymax.")
-        if self.mask is not None:
-            _require_file(self.mask.split("|")[0], "area layer")
-        if isinstance(self.resolution_m, str) and self.resolution_m not in ("model", "native"):
-            raise InvalidJob("The resolution is a number of metres, 'model' or 'native'.")
-        if isinstance(self.resolution_m, float) and not 0 < self.resolution_m < 1e5:
-            raise InvalidJob("The resolution must be a positive number of metres.")
+        _check_files(self)
+        _check_area(self)
+        _check_numbers(self)
+        _require_device(self.device)
+        if self.classes is not None and not self.classes:
+            raise InvalidJob("Choose at least one class to look for.")
 
 
 @dataclass(frozen=True)
@@ -136,6 +110,7 @@ class TrainJob:
                 raise InvalidJob(f"The folder '{folder}' does not exist.")
         if Path(self.output).suffix.lower() != ".safetensors":
             raise InvalidJob(f"A model is saved as .safetensors, not as '{Path(self.output).name}'.")
+        _require_folder_of(self.output, "model")
         if self.epochs < 1 or self.batch_size < 1 or (self.steps_per_epoch or 1) < 1:
             raise InvalidJob("Epochs, steps and batch size must be at least 1.")
         if not 64 <= self.tile_px <= 2048:
@@ -144,10 +119,14 @@ class TrainJob:
             raise InvalidJob("The learning rate must lie between 0 and 1.")
         if self.box_loss not in ("smooth_l1", "giou"):
             raise InvalidJob("The box loss is 'smooth_l1' or 'giou'.")
-        if self.device not in DEVICES:
-            raise InvalidJob(f"The device '{self.device}' is unknown; choose one of {', '.join(DEVICES)}.")
+        _require_device(self.device)
         if len(self.bands) != len(self.band_roles):
             raise InvalidJob("Each band needs a role.")
+
+
+def is_gdal_name(raster: str) -> bool:
+    """Tell whether a raster's name is one only GDAL understands (`/vsicurl/…`, `WMS:…`, `GPKG:…:…`), no file path."""
+    return raster.startswith("/vsi") or (":" in raster[2:] and not os.path.exists(raster))  # noqa: PTH110
 
 
 JOBS = {"detect": DetectJob, "train": TrainJob}
@@ -163,23 +142,85 @@ def job_to_json(job: Job) -> str:
 def job_from_json(line: str) -> Job:
     """Parse one line of JSON into a job; raises InvalidJob with a sentence."""
     try:
-        data = json.loads(line)
-        name = data.pop("job")
+        data = parse(line)
+        name = data.pop("job", None) if isinstance(data, dict) else None
+        if not isinstance(name, str) or name not in JOBS:
+            raise ValueError(f"its 'job' must be one of {', '.join(JOBS)}")
         return decode(JOBS[name], data)
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as problem:
+    except ValueError as problem:
         raise InvalidJob(f"The job cannot be understood: {problem}.") from problem
+
+
+def _check_files(job: DetectJob) -> None:
+    _require_file(job.model, "model")
+    if not job.raster:
+        raise InvalidJob("Choose a raster to look at.")
+    if not is_gdal_name(job.raster):
+        _require_file(job.raster, "raster")
+    mask = job.mask.split("|")[0] if job.mask is not None else None
+    if mask is not None:
+        _require_file(mask, "area layer")
+    _require_vector_target(job.output)
+    for what, path in (("raster", job.raster), ("model", job.model), ("area layer", mask)):
+        if path and os.path.realpath(path) == os.path.realpath(job.output):
+            raise InvalidJob(f"The result would overwrite the {what} '{path}'. Choose another name for it.")
+
+
+def _check_area(job: DetectJob) -> None:
+    for name, values in (("value range", job.value_range), ("extent", job.extent)):
+        if values is not None and not all(math.isfinite(value) for value in values):
+            raise InvalidJob(f"The {name} must be made of finite numbers.")
+    if job.value_range is not None and not job.value_range[1] > job.value_range[0]:
+        raise InvalidJob("The value range needs its low value below its high value.")
+    if job.extent is not None and not (job.extent[2] > job.extent[0] and job.extent[3] > job.extent[1]):
+        raise InvalidJob("The extent is empty: it needs xmin below xmax and ymin below ymax.")
+    if isinstance(job.resolution_m, str) and job.resolution_m not in ("model", "native"):
+        raise InvalidJob("The resolution is a number of metres, 'model' or 'native'.")
+    if isinstance(job.resolution_m, (int, float)) and not 0 < job.resolution_m < 1e5:
+        raise InvalidJob("The resolution must be a positive number of metres.")
+    if job.bands is not None and (not job.bands or min(job.bands) < 1):
+        raise InvalidJob("Bands are counted from 1.")
+
+
+def _check_numbers(job: DetectJob) -> None:
+    for name, value in (("threshold", job.threshold), ("score floor", job.score_floor)):
+        if value is not None and not 0 <= value <= 1:
+            raise InvalidJob(f"The {name} must lie between 0 and 1, not {value:g}.")
+    if job.nms_overlap is not None and not 0 < job.nms_overlap <= 1:
+        raise InvalidJob(f"The overlap for suppression must lie above 0 and up to 1, not {job.nms_overlap:g}.")
+    if job.tile_px is not None and not 64 <= job.tile_px <= 8192:
+        raise InvalidJob(f"The tile size must lie between 64 and 8192 px, not {job.tile_px}.")
+    if job.overlap_px is not None and job.overlap_px < 0:
+        raise InvalidJob("The overlap between tiles cannot be negative.")
+    if job.tile_px is not None and job.overlap_px is not None and job.overlap_px > job.tile_px // 2:
+        raise InvalidJob("The overlap between tiles can be at most half a tile.")
+    if job.batch_size is not None and not 1 <= job.batch_size <= 1024:
+        raise InvalidJob(f"The batch size must lie between 1 and 1024, not {job.batch_size}.")
+
+
+def _require_device(device: str) -> None:
+    if device not in DEVICES:
+        raise InvalidJob(f"The device '{device}' is unknown; choose one of {', '.join(DEVICES)}.")
 
 
 def _require_file(path: str, what: str) -> None:
     if not path:
         raise InvalidJob(f"Choose a {what}.")
-    if not os.path.exists(path):  # noqa: PTH110  (a GDAL name may be no valid Path)
+    if not os.path.exists(path):  # noqa: PTH110  (takes any text, also one that is no valid path)
         raise InvalidJob(f"The {what} '{path}' does not exist.")
+    if not os.path.isabs(path):  # noqa: PTH117
+        raise InvalidJob(f"The {what} '{path}' needs its full path.")
 
 
 def _require_vector_target(path: str) -> None:
     suffix = Path(path).suffix.lower()
     if suffix not in VECTOR_SUFFIXES:
         raise InvalidJob(f"Results are written as {', '.join(VECTOR_SUFFIXES)}, not as '{Path(path).name}'.")
+    _require_folder_of(path, "result")
+
+
+def _require_folder_of(path: str, what: str) -> None:
+    if not os.path.isabs(path):  # noqa: PTH117
+        raise InvalidJob(f"The {what} '{path}' needs its full path.")
     if not Path(path).parent.is_dir():
-        raise InvalidJob(f"The folder '{Path(path).parent}' for the result does not exist.")
+        raise InvalidJob(f"The folder '{Path(path).parent}' for the {what} does not exist.")

@@ -1,0 +1,51 @@
+"""Which device and number format the network runs on: by capability in a fixed order, never by a timing."""
+
+import platform
+from dataclasses import dataclass
+
+import torch
+
+from ..job.errors import InvalidJob
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Where and how the network runs. `name` is for people, `key` goes into results: "cpu bfloat16"."""
+
+    device: torch.device
+    dtype: torch.dtype
+    name: str
+
+    @property
+    def key(self) -> str:
+        """Device type and number format."""
+        return f"{self.device.type} {str(self.dtype).removeprefix('torch.')}"
+
+
+def choose_backend(device: str = "auto") -> Backend:
+    """Choose the best of cuda, mps and cpu, or the one asked for; raises InvalidJob where it is not there.
+
+    With several CUDA cards, the one of the highest compute capability, then of the most memory.
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if device == "cuda" and not cuda:
+        raise InvalidJob("No CUDA graphics card can be used here. Choose the device 'auto' or 'cpu'.")
+    if device == "mps" and not mps:
+        raise InvalidJob("No Apple graphics processor can be used here. Choose the device 'auto' or 'cpu'.")
+    if device == "cuda" or (device == "auto" and cuda):
+        cards = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+        best = max(range(len(cards)), key=lambda i: (cards[i].major, cards[i].minor, cards[i].total_memory, -i))
+        dtype = torch.bfloat16 if cards[best].major >= 8 else torch.float16
+        return Backend(torch.device("cuda", best), dtype, cards[best].name)
+    if device == "mps" or (device == "auto" and mps):
+        return Backend(torch.device("mps"), torch.float32, "Apple graphics processor")
+    dtype = torch.bfloat16 if _cpu_has_bfloat16() else torch.float32
+    name = f"processor {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    return Backend(torch.device("cpu"), dtype, name)
+
+
+def _cpu_has_bfloat16() -> bool:
+    capabilities = torch.backends.cpu.get_cpu_capability()
+    if "AVX512" not in capabilities and "AMX" not in capabilities:
+        return False
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

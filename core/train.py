@@ -1,0 +1,161 @@
+"""The verb `train`: from folders of labelled images to one model file."""
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .job.card import HISTOGRAM_BINS, Architecture, Band, ModelCard, ObjectClass
+from .job.errors import LabelError
+from .job.events import Report, notice
+from .job.jobs import TrainJob
+from .retinanet.detector import Detector
+from .retinanet.device import choose_backend
+from .retinanet.network import RetinaNetwork, build_network
+from .retinanet.weights import load_model, save_model
+from .training.augmentation import Augmentation
+from .training.labels import LabelledImage, read_folder
+from .training.loop import Recipe, fit
+from .training.samples import Picture, Sampler, load_pictures, native_resolution
+from .training.validation import decisive_iou, figures, look_at, median_side
+
+PALETTE = ("#00e5ff", "#ff3d9a", "#ffd400", "#7cff4f", "#ff7a1a", "#b388ff", "#ff5252", "#f4f4f4")
+
+
+def train(job: TrainJob, report: Report, cancelled: Callable[[], bool]) -> dict[str, Any]:
+    """Train a model and write it; gives the values of the result event."""
+    job.validate()
+    started = time.monotonic()
+    images, classes = _read_labels(job)
+    resolution = job.resolution_m or native_resolution(images)
+    bands = tuple(Band(role) for role in job.band_roles)
+    pictures = {
+        split: load_pictures([i for i in images if i.split == split], bands, job.bands, resolution)
+        for split in ("train", "val")
+    }
+    if not any(len(picture.truth) for picture in pictures["train"]):
+        raise LabelError("There is no object to train on: the split 'train' is empty.")
+    if not pictures["val"]:
+        report(
+            notice(
+                "No images are set aside to choose the best epoch: figures are those of the training images and "
+                "flatter the model.",
+                "warning",
+            )
+        )
+    chosen = pictures["val"] or pictures["train"]
+    iou = decisive_iou(median_side(pictures["train"]))
+    card = _card(job, classes, _band_statistics(bands, pictures["train"]), resolution)
+    torch.manual_seed(job.seed)
+    network = _start(job, card)
+    backend = choose_backend(job.device)
+    fill = np.array([round(band.mean) for band in card.bands], np.uint8)
+    objects = sum(len(picture.truth) for picture in pictures["train"])
+    recipe = Recipe(
+        epochs=job.epochs,
+        steps=job.steps_per_epoch or max(10, -(-max(objects, len(pictures["train"])) // job.batch_size)),
+        batch_size=job.batch_size,
+        learning_rate=job.learning_rate,
+        weight_decay=job.weight_decay,
+        focal_alpha=job.focal_alpha,
+        focal_gamma=job.focal_gamma,
+        box_loss=job.box_loss,
+        ema_decay=job.ema_decay,
+        choose_on="ap30" if iou < 0.5 else "ap50",
+    )
+
+    def validate(network: RetinaNetwork) -> dict[str, float]:
+        detector = Detector(card, network, backend)
+        return figures([(look_at(detector, picture, fill), picture.truth) for picture in chosen], iou)
+
+    report(
+        notice(
+            f"Training on {objects} objects in {len(pictures['train'])} images, choosing on {len(chosen)} images, "
+            f"on {backend.name} ({backend.key})."
+        )
+    )
+    sampler = Sampler(pictures["train"], job.tile_px, fill, Augmentation(), job.seed)
+    fitted = fit(card, network, sampler, recipe, backend, validate, report, cancelled)
+    metrics = {"split": "val" if pictures["val"] else "train", "iou": iou, "images": len(chosen), **fitted.best}
+    training = {
+        "objects": {"train": objects, "val": sum(len(picture.truth) for picture in pictures["val"])},
+        "images": {split: len(found) for split, found in pictures.items()},
+        "seconds": round(time.monotonic() - started),
+        "steps": recipe.epochs * recipe.steps,
+        "backend": backend.key,
+        "recipe": {name: value for name, value in vars(job).items() if name not in ("data", "output", "credits")},
+    }
+    card = replace(card, threshold=round(fitted.best["threshold"], 3), metrics=metrics, training=training)
+    save_model(job.output, card, fitted.state)
+    return {"output": job.output, "metrics": metrics, "history": fitted.history, "seconds": training["seconds"]}
+
+
+def _read_labels(job: TrainJob) -> tuple[list[LabelledImage], tuple[str, ...]]:
+    classes = job.classes
+    if classes is None:
+        classes = tuple(sorted({name for folder in job.data for name in read_folder(Path(folder), None)[1]}))
+    images = [image for folder in job.data for image in read_folder(Path(folder), classes)[0]]
+    return images, classes
+
+
+def _band_statistics(bands: tuple[Band, ...], pictures: list[Picture]) -> tuple[Band, ...]:
+    counts = np.zeros((len(bands), 256), np.int64)
+    for picture in pictures:
+        counts += [np.bincount(values.ravel(), minlength=256) for values in picture.values]
+    values = np.arange(256)
+    mean = (counts * values).sum(axis=1) / counts.sum(axis=1)
+    std = np.sqrt((counts * (values - mean[:, None]) ** 2).sum(axis=1) / counts.sum(axis=1))
+    histograms = counts.reshape(len(bands), HISTOGRAM_BINS, -1).sum(axis=2)
+    return tuple(
+        replace(band, mean=round(float(m), 3), std=round(float(max(s, 1.0)), 3), histogram=tuple(h.tolist()))
+        for band, m, s, h in zip(bands, mean, std, histograms, strict=True)
+    )
+
+
+def _card(job: TrainJob, classes: tuple[str, ...], bands: tuple[Band, ...], resolution: float | None) -> ModelCard:
+    sizes = job.anchor_sizes or tuple(4.0 * 2 ** int(level[1:]) for level in job.levels)
+    architecture = Architecture(
+        backbone=job.backbone,
+        backbone_stages=job.backbone_stages,
+        levels=job.levels,
+        extra_levels="pool" if job.backbone_stages < 4 else "p",
+        channels=job.channels,
+        head_channels=job.head_channels,
+        head_depth=job.head_depth,
+        head_norm=job.head_norm,
+        anchor_sizes=sizes,
+        anchor_scales=job.anchor_scales,
+        anchor_ratios=job.anchor_ratios,
+        integer_anchors=False,
+    )
+    name = job.name or Path(job.output).stem
+    return ModelCard(
+        name=name,
+        title=job.title or name,
+        description=job.description,
+        classes=tuple(ObjectClass(c, PALETTE[i % len(PALETTE)]) for i, c in enumerate(classes)),
+        bands=bands,
+        resolution_m=resolution,
+        architecture=architecture,
+        credits=job.credits,
+        license=job.license,
+        versions={"python": platform.python_version(), "torch": torch.__version__},
+    )
+
+
+def _start(job: TrainJob, card: ModelCard) -> RetinaNetwork:
+    network = build_network(card.architecture, len(card.classes), len(card.bands))
+    if job.start_from:
+        _, other = load_model(job.start_from)
+        fitting = {
+            name: value
+            for name, value in other.state_dict().items()
+            if name in network.state_dict() and network.state_dict()[name].shape == value.shape
+        }
+        network.load_state_dict(fitting, strict=False)
+    return network

@@ -1,0 +1,1 @@
+"""From labelled imagery to the weights of a network."""

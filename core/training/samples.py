@@ -1,0 +1,147 @@
+"""Training samples: random crops of labelled images, drawn from (seed, epoch, index) and nothing else."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+from ..detections.detections import Detections
+from ..imagery.raster import open_raster
+from ..job.card import Band
+from .augmentation import Augmentation, change_colours, turn, visible
+from .labels import LabelledImage
+
+LEAST_VISIBLE = 0.4  # share of an object that a crop must show to ask for it; below, it is ignored
+EMPTY_SHARE = 0.2  # of the crops of an epoch, drawn where no object is required
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as the model sees it: values uint8 (C, H, W) at the model's resolution, and the truth in its px."""
+
+    values: np.ndarray
+    truth: Detections
+    name: str
+
+
+def load_pictures(
+    images: list[LabelledImage], bands: tuple[Band, ...], band_numbers: tuple[int, ...], resolution_m: float | None
+) -> list[Picture]:
+    """Read whole images at the model's resolution; boxes follow by the ratio of the sizes."""
+    pictures = []
+    for image in images:
+        numbers = band_numbers if image.path.suffix.lower() in (".tif", ".tiff", ".vrt") else None
+        with open_raster(str(image.path), bands, resolution_m, bands=numbers) as raster:
+            values, _ = raster.read(0, 0, raster.grid.width, raster.grid.height)
+            scale = np.array([raster.grid.width, raster.grid.height]) / raster.source_size
+        truth = Detections.truth(image.truth.boxes * np.tile(scale, 2), image.truth.labels, image.truth.ignore)
+        pictures.append(Picture(values, truth, image.path.name))
+    return pictures
+
+
+def native_resolution(images: list[LabelledImage]) -> float | None:
+    """Median ground resolution of the images, metres a px; None where none of them is georeferenced."""
+    known = []
+    for image in images[:: max(1, len(images) // 50)]:
+        with open_raster(str(image.path), (Band("gray"),), None, bands=(1,), resolution_m="native") as raster:
+            if raster.source_resolution_m is not None:
+                known.append(raster.source_resolution_m)
+    return round(float(np.median(known)), 4) if known else None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images uint8 (N, C, T, T) and the truth of each in its px."""
+
+    images: Tensor
+    truths: list[Detections]
+
+
+class Sampler:
+    """Crops of pictures: every object is met as often as every other, and empty ground is balanced in."""
+
+    def __init__(
+        self, pictures: list[Picture], tile_px: int, fill: np.ndarray, augmentation: Augmentation, seed: int
+    ) -> None:
+        self.pictures = pictures
+        self.tile_px = tile_px
+        self.fill = fill
+        self.augmentation = augmentation
+        self.seed = seed
+        counts = [len(picture.truth) for picture in pictures]
+        self._objects = np.repeat(np.arange(len(pictures)), counts)
+        self._within = np.concatenate([np.arange(count) for count in counts] or [np.zeros(0, int)])
+
+    def sample(self, epoch: int, index: int) -> tuple[Tensor, Detections]:
+        """Crop number `index` of an epoch: uint8 (C, T, T) and its truth."""
+        random = np.random.default_rng([self.seed, epoch, index])
+        size = self.tile_px
+        stretch = self.augmentation.scale ** random.uniform(-1, 1)
+        side = size / stretch
+        picture, anchor = self._place(random)
+        height, width = picture.values.shape[1:]
+        x, y = (
+            _offset(random, side, extent, None if anchor is None else anchor[axis::2])
+            for axis, extent in enumerate((width, height))
+        )
+        whole = int(np.ceil(side))
+        image = crop(picture.values, x, y, whole, self.fill)
+        boxes = picture.truth.boxes - np.array([x, y, x, y])
+        if whole != size:
+            image = functional.resize(torch.from_numpy(image), [size, size], antialias=True).numpy()
+            boxes = boxes * (size / whole)
+        image, boxes = turn(image, boxes, int(random.integers(4)), bool(random.integers(2)))
+        truth = Detections(boxes, picture.truth.scores, picture.truth.labels, picture.truth.ignore)
+        tensor = change_colours(torch.from_numpy(np.ascontiguousarray(image)), self.augmentation, random)
+        return tensor, visible(truth, size, LEAST_VISIBLE)
+
+    def batches(self, epoch: int, steps: int, batch_size: int) -> Iterator[Batch]:
+        """The batches of an epoch, each prepared in a thread while the one before it is used."""
+
+        def prepare(step: int) -> Batch:
+            drawn = [self.sample(epoch, step * batch_size + i) for i in range(batch_size)]
+            return Batch(torch.stack([image for image, _ in drawn]), [truth for _, truth in drawn])
+
+        with ThreadPoolExecutor(1, thread_name_prefix=f"samples-{threading.get_ident()}") as pool:
+            ahead = pool.submit(prepare, 0)
+            for step in range(steps):
+                batch = ahead.result()
+                if step + 1 < steps:
+                    ahead = pool.submit(prepare, step + 1)
+                yield batch
+
+    def _place(self, random: np.random.Generator) -> tuple[Picture, np.ndarray | None]:
+        """A picture, and the box the crop must show, or None for a crop anywhere."""
+        if len(self._objects) == 0 or random.uniform() < EMPTY_SHARE:
+            return self.pictures[int(random.integers(len(self.pictures)))], None
+        chosen = int(random.integers(len(self._objects)))
+        picture = self.pictures[self._objects[chosen]]
+        return picture, picture.truth.boxes[self._within[chosen]]
+
+
+def crop(values: np.ndarray, x: int, y: int, size: int, fill: np.ndarray) -> np.ndarray:
+    """Cut a square of `size` px at (x, y) out of (C, H, W); what lies outside is `fill` (C,)."""
+    height, width = values.shape[1:]
+    out = np.empty((len(values), size, size), values.dtype)
+    out[:] = fill[:, None, None]
+    x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + size, width), min(y + size, height)
+    if x1 > x0 and y1 > y0:
+        out[:, y0 - y : y1 - y, x0 - x : x1 - x] = values[:, y0:y1, x0:x1]
+    return out
+
+
+def _offset(random: np.random.Generator, side: float, extent: int, box: np.ndarray | None) -> int:
+    """Where a crop begins along one axis: within the picture if it fits, and showing the box (low, high) if given."""
+    low, high = (0.0, extent - side) if extent >= side else (extent - side, 0.0)
+    slack = side / 8  # a crop may reach past the picture's edge, so that objects there are seen at other places
+    low, high = low - slack, high + slack
+    if box is not None:
+        low, high = max(low, box[1] - side), min(high, box[0])
+        if low > high:
+            low = high = (box[0] + box[1] - side) / 2
+    return round(random.uniform(low, high))
