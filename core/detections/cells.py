@@ -37,11 +37,12 @@ def overlapping_pairs(boxes: np.ndarray, groups: np.ndarray) -> Iterator[tuple[n
     `boxes` (N, 4) xyxy, finite; `groups` (N,) int: only boxes of one group are compared (a class, an image).
     Yields index arrays (i, j) of equal length, in no particular order.
     """
-    if len(boxes) < 2:
+    solid = np.flatnonzero((boxes[:, :2] < boxes[:, 2:]).all(axis=1))
+    if len(solid) < 2:
         return
-    box, row, first_row, key, reach = _enter_rows(boxes.astype(np.float64), groups)
+    box, row, first_row, key, reach = _enter_rows(boxes[solid].astype(np.float64), groups[solid])
+    box = solid[box]
     followers = np.searchsorted(key, reach, side="right") - np.arange(1, len(key) + 1)
-    np.maximum(followers, 0, out=followers)
     x0, y0, x1, y1 = boxes[box].T
     for start, stop in _chunks(followers):
         count = followers[start:stop]
@@ -65,10 +66,8 @@ def _enter_rows(boxes: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, ...]
     left, top = boxes[:, :2].min(axis=0)
     width = boxes[:, 2].max() - left + 1
     height = (boxes[:, 3] - boxes[:, 1]).mean()
-    if not height > 0:
-        height = 1.0
     first, last = np.floor((boxes[:, [1, 3]] - top) / height).astype(np.int64).T
-    reached = np.maximum(last - first, 0) + 1
+    reached = last - first + 1
     _, rank = np.unique(groups, return_inverse=True)
     first = first + rank * (last.max() + 1)
     box = np.repeat(np.arange(len(boxes)), reached)
