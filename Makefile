@@ -1,0 +1,23 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help env test lint demo qgis package
+
+help: ## lists these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+env: ## prepares QGIS, .venv (the worker) and .venv-qgis (tests in QGIS's Python); quick when all is there
+	@.ci/setup
+
+test: env ## runs all tests, in the worker's Python and in QGIS's
+	@status=0; \
+	.venv/bin/python -m pytest --ignore tests/ui || status=$$?; \
+	QT_QPA_PLATFORM=offscreen .venv-qgis/bin/python -m pytest tests/ui || status=$$?; \
+	exit $$status
+
+lint: env ## checks style, formatting, security and secrets
+	@status=0; \
+	.venv/bin/ruff check . || status=1; \
+	.venv/bin/ruff format --check . || status=1; \
+	.venv/bin/bandit --quiet --configfile pyproject.toml --recursive . || status=1; \
+	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook --exclude-files '^uv\.lock$$' || status=1; \
+	exit $$status
