@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..detections.cells import area, intersection, iou, overlapping_pairs
+from ..detections.cells import area, intersection, iou, overlapping_pairs_between
 from ..detections.detections import Detections
 
 
@@ -38,17 +38,8 @@ class Overlaps:
 
 def find_overlaps(detected: Detections, truth: Detections) -> Overlaps:
     """Compare detections with truth of the same label; both in one frame."""
-    n = len(detected)
-    boxes = np.concatenate([detected.boxes, truth.boxes]).astype(np.float64)
-    labels = np.concatenate([detected.labels, truth.labels])
-    none = np.zeros(0, np.int64)
-    found = [(none, none)]
-    for i, j in overlapping_pairs(boxes, labels):
-        low, high = np.minimum(i, j), np.maximum(i, j)
-        hit = (low < n) & (high >= n)
-        found.append((low[hit], high[hit] - n))
-    d, t = (np.concatenate(column) for column in zip(*found, strict=True))
-    a, b = boxes[d], boxes[n + t]
+    d, t = overlapping_pairs_between(detected.boxes, truth.boxes, detected.labels, truth.labels)
+    a, b = detected.boxes[d].astype(np.float64), truth.boxes[t].astype(np.float64)
     return Overlaps(d, t, iou(a, b), area(intersection(a, b)) / area(a))
 
 

@@ -7,7 +7,9 @@ the first of them only, so no pair has to be sorted out afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -31,51 +33,119 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
 
 
-def overlapping_pairs(boxes: np.ndarray, groups: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Find all pairs of boxes that share an area, each pair once, chunk by chunk.
+Pairs = tuple[np.ndarray, np.ndarray]
+Keep = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-    `boxes` (N, 4) xyxy, finite; `groups` (N,) int: only boxes of one group are compared (a class, an image).
-    Yields index arrays (i, j) of equal length, in no particular order.
+
+def overlapping_pairs(boxes: np.ndarray, groups: np.ndarray, keep: Keep | None = None) -> Pairs:
+    """Find all pairs of boxes that share an area, each pair once.
+
+    `boxes` (N, 4) xyxy, finite; `groups` (N,) int: only boxes of one group are compared (a class, an image). `keep`
+    takes index arrays (i, j) and returns a mask of the pairs wanted; it is called on some at a time, so that memory
+    stays bounded. Returns index arrays (i, j) of equal length, in no particular order.
     """
-    solid = np.flatnonzero((boxes[:, :2] < boxes[:, 2:]).all(axis=1))
-    if len(solid) < 2:
-        return
-    box, row, first_row, key, reach = _enter_rows(boxes[solid].astype(np.float64), groups[solid])
-    box = solid[box]
-    followers = np.searchsorted(key, reach, side="right") - np.arange(1, len(key) + 1)
-    x0, y0, x1, y1 = boxes[box].T
-    for start, stop in _chunks(followers):
-        count = followers[start:stop]
-        a = np.repeat(np.arange(start, stop), count)
-        b = a + 1 + np.arange(len(a)) - np.repeat(np.cumsum(count) - count, count)
-        hit = (y0[a] < y1[b]) & (y0[b] < y1[a])
-        a, b = a[hit], b[hit]
-        # The row is compared, too: at the end of a row the rounded reach may touch the next one.
-        hit = (row[b] == row[a]) & (row[a] == np.maximum(first_row[a], first_row[b]))
-        a, b = a[hit], b[hit]
-        hit = (x0[a] < x1[b]) & (x0[b] < x1[a])
-        yield box[a[hit]], box[b[hit]]
+    (rows,) = _enter_rows((boxes, groups))
+    after = np.arange(1, len(rows.box) + 1)
+    return _gather(_compare(rows, rows, after, np.searchsorted(rows.start, rows.end, "right")), keep)
 
 
-def _enter_rows(boxes: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Enter every box in each row it reaches; entries sorted by row, then left edge.
+def overlapping_pairs_between(
+    a: np.ndarray, b: np.ndarray, groups_a: np.ndarray, groups_b: np.ndarray, keep: Keep | None = None
+) -> Pairs:
+    """Find all pairs of one box of `a` and one of `b` that share an area, as `overlapping_pairs` does.
 
-    Returns for each entry its box, its row, the first row of its box, a key that grows with row and left edge, and the
-    key of its right edge.
+    Returns index arrays (i, j) into `a` and `b`.
     """
+    rows_a, rows_b = _enter_rows((a, groups_a), (b, groups_b))
+    # Of two that overlap, either b starts within a, or a starts after b and within it.
+    right = _compare(
+        rows_a,
+        rows_b,
+        np.searchsorted(rows_b.start, rows_a.start, "left"),
+        np.searchsorted(rows_b.start, rows_a.end, "right"),
+    )
+    left = _compare(
+        rows_b,
+        rows_a,
+        np.searchsorted(rows_a.start, rows_b.start, "right"),
+        np.searchsorted(rows_a.start, rows_b.end, "right"),
+    )
+    return _gather(chain(right, ((i, j) for j, i in left)), keep)
+
+
+def _gather(chunks: Iterable[Pairs], keep: Keep | None) -> Pairs:
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+    for i, j in chunks:
+        wanted = slice(None) if keep is None else keep(i, j)
+        found.append((i[wanted], j[wanted]))
+    first, second = zip(*found, strict=True)
+    return np.concatenate(first), np.concatenate(second)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Boxes entered in each row they reach, entries sorted by row, then left edge.
+
+    For each entry its `box` (index), `edges` (4, N), `row`, `first`: the first row of its box, and `start` and `end`:
+    keys of its left and right edge, which grow with row and x.
+    """
+
+    box: np.ndarray
+    edges: np.ndarray
+    row: np.ndarray
+    first: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+
+
+def _enter_rows(*sets: tuple[np.ndarray, np.ndarray]) -> list[_Rows]:
+    """Enter one or two sets (boxes, groups) in the same rows; boxes without area are left out."""
+    solid = [np.flatnonzero((boxes[:, :2] < boxes[:, 2:]).all(axis=1)) for boxes, _ in sets]
+    boxes = np.concatenate([boxes[kept] for (boxes, _), kept in zip(sets, solid, strict=True)]).astype(np.float64)
+    if not len(boxes):
+        none = np.zeros(0, np.int64)
+        return [_Rows(none, np.zeros((4, 0)), none, none, np.zeros(0), np.zeros(0)) for _ in sets]
+    groups = np.concatenate([groups[kept] for (_, groups), kept in zip(sets, solid, strict=True)])
     left, top = boxes[:, :2].min(axis=0)
     width = boxes[:, 2].max() - left + 1
     height = (boxes[:, 3] - boxes[:, 1]).mean()
     first, last = np.floor((boxes[:, [1, 3]] - top) / height).astype(np.int64).T
-    reached = last - first + 1
     _, rank = np.unique(groups, return_inverse=True)
-    first = first + rank * (last.max() + 1)
+    shift = rank * (last.max() + 1)
+    entered, done = [], 0
+    for kept in solid:
+        part = slice(done, done + len(kept))
+        done += len(kept)
+        entered.append(_sort_rows(boxes[part], kept, first[part] + shift[part], last[part] + shift[part], left, width))
+    return entered
+
+
+def _sort_rows(
+    boxes: np.ndarray, names: np.ndarray, first: np.ndarray, last: np.ndarray, left: float, width: float
+) -> _Rows:
+    reached = last - first + 1
     box = np.repeat(np.arange(len(boxes)), reached)
-    row = first[box] + np.arange(len(box)) - np.repeat(np.cumsum(reached) - reached, reached)
-    key = row * width + (boxes[box, 0] - left)
-    order = np.argsort(key, kind="stable")
-    box, row, key = box[order], row[order], key[order]
-    return box, row, first[box], key, row * width + (boxes[box, 2] - left)
+    row = _runs(first, reached)
+    start = row * width + (boxes[box, 0] - left)
+    order = np.argsort(start, kind="stable")
+    box, row = box[order], row[order]
+    end = row * width + (boxes[box, 2] - left)
+    return _Rows(names[box], boxes[box].T, row, first[box], start[order], end)
+
+
+def _compare(a: _Rows, b: _Rows, first: np.ndarray, stop: np.ndarray) -> Iterator[Pairs]:
+    """Compare each entry of `a` with the entries of `b` from `first` up to `stop`, places in `b`."""
+    counts = np.maximum(stop - first, 0)
+    for low, high in _chunks(counts):
+        i = np.repeat(np.arange(low, high), counts[low:high])
+        j = _runs(first[low:high], counts[low:high])
+        hit = (a.edges[1, i] < b.edges[3, j]) & (b.edges[1, j] < a.edges[3, i])
+        i, j = i[hit], j[hit]
+        # The row is compared, too: at the end of a row a rounded key may touch the next one.
+        hit = (a.row[i] == b.row[j]) & (a.row[i] == np.maximum(a.first[i], b.first[j]))
+        i, j = i[hit], j[hit]
+        hit = (a.edges[0, i] < b.edges[2, j]) & (b.edges[0, j] < a.edges[2, i])
+        yield a.box[i[hit]], b.box[j[hit]]
 
 
 def _chunks(counts: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -87,3 +157,8 @@ def _chunks(counts: np.ndarray) -> Iterator[tuple[int, int]]:
         stop = max(start + 1, int(np.searchsorted(total, done + MAX_CANDIDATES, side="right")))
         yield start, stop
         start = stop
+
+
+def _runs(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Whole numbers from each `first` on, as many as `counts` says, one run after the other."""
+    return np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)

@@ -16,28 +16,29 @@ def nms(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, overlap: floa
     order = np.argsort(-scores, kind="stable")
     rank = np.empty(len(scores), np.int64)
     rank[order] = np.arange(len(scores))
-    better, worse = [], []
-    for pair in overlapping_pairs(boxes, labels):
-        hit = iou(boxes[pair[0]], boxes[pair[1]]) > np.float64(overlap)
-        i, j = pair[0][hit], pair[1][hit]
-        swap = rank[i] > rank[j]
-        better.append(np.where(swap, j, i))
-        worse.append(np.where(swap, i, j))
-    if not better:
-        return order
-    return order[living(rank, np.concatenate(better), np.concatenate(worse))[order]]
+    i, j = overlapping_pairs(boxes, labels, lambda i, j: iou(boxes[i], boxes[j]) > np.float64(overlap))
+    swap = rank[i] > rank[j]
+    alive, _ = decide(rank, np.where(swap, j, i), np.where(swap, i, j), np.zeros(len(rank), bool))
+    return order[alive[order]]
 
 
-def living(rank: np.ndarray, better: np.ndarray, worse: np.ndarray) -> np.ndarray:
+def decide(
+    rank: np.ndarray, better: np.ndarray, worse: np.ndarray, doubtful: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Decide conflicts: a box lives if and only if no living box of better rank conflicts with it.
 
-    `rank` (N,) int, 0 is best, no two equal; `better` and `worse` (P,) are the conflicting pairs, better rank first.
-    Returns a mask (N,). The result is unique: ranks are taken in turn.
+    `rank` (N,) int, 0 is best, no two equal; `better` and `worse` (P,) are the conflicting pairs. `doubtful` (N,) bool:
+    boxes whose conflicts are not all known; they cannot live yet, but they can die. Returns two masks (N,): those that
+    live, and those that are dead; the others depend on doubtful ones. The result is unique: ranks are taken in turn.
     """
-    alive = np.ones(len(rank), bool)
     order = np.argsort(rank[better], kind="stable")
-    state = alive.tolist()
+    dead, waits = [False] * len(rank), doubtful.tolist()
     for winner, loser in zip(better[order].tolist(), worse[order].tolist(), strict=True):
-        if state[winner]:
-            state[loser] = False
-    return np.array(state, bool)
+        if dead[winner]:
+            continue
+        if waits[winner]:
+            waits[loser] = True
+        else:
+            dead[loser] = True
+    dead = np.array(dead, bool)
+    return ~dead & ~np.array(waits, bool), dead

@@ -2,16 +2,13 @@ import numpy as np
 import pytest
 
 from core.detections import cells
-from core.detections.cells import iou, overlapping_pairs
+from core.detections.cells import iou, overlapping_pairs, overlapping_pairs_between
 
 
 def pairs_of(boxes, groups=None):
     groups = np.zeros(len(boxes), np.int64) if groups is None else groups
-    found = [
-        tuple(sorted(pair))
-        for i, j in overlapping_pairs(boxes, groups)
-        for pair in zip(i.tolist(), j.tolist(), strict=True)
-    ]
+    i, j = overlapping_pairs(boxes, groups)
+    found = [tuple(sorted(pair)) for pair in zip(i.tolist(), j.tolist(), strict=True)]
     assert len(found) == len(set(found)), "a pair was reported twice"
     return set(found)
 
@@ -44,12 +41,31 @@ def test_finds_exactly_the_pairs_that_comparing_all_finds(shape, seed):
     assert pairs_of(boxes, groups) == all_pairs(boxes, groups)
 
 
+@pytest.mark.parametrize("shape", ["alike", "mixed", "long", "thin"])
+def test_finds_exactly_the_pairs_between_two_sets(shape):
+    rng = np.random.default_rng(5)
+    boxes, groups = random_boxes(rng, 400, 80, shape).round(), rng.integers(0, 3, 400)
+    a, b = boxes[:150], boxes[150:]
+    i, j = overlapping_pairs_between(a, b, groups[:150], groups[150:])
+    found = list(zip(i.tolist(), (j + 150).tolist(), strict=True))
+    assert len(found) == len(set(found)), "a pair was reported twice"
+    assert set(found) == {(i, j) for i, j in all_pairs(boxes, groups) if i < 150 <= j}
+
+
 def test_chunks_change_nothing(monkeypatch):
     rng = np.random.default_rng(0)
     boxes = random_boxes(rng, 300, 50, "mixed")
     whole = pairs_of(boxes)
     monkeypatch.setattr(cells, "MAX_CANDIDATES", 7)
     assert pairs_of(boxes) == whole
+
+
+def test_keep_picks_pairs():
+    boxes = random_boxes(np.random.default_rng(1), 100, 50, "alike")
+    groups = np.zeros(100, np.int64)
+    i, j = overlapping_pairs(boxes, groups, lambda i, j: iou(boxes[i], boxes[j]) > 0.3)
+    assert 0 < len(i) < len(pairs_of(boxes))
+    assert (iou(boxes[i], boxes[j]) > 0.3).all()
 
 
 def test_touching_is_no_overlap_and_whole_numbers_are_exact():

@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from core.detections.suppression import living, nms
+from core.detections.suppression import decide, nms
 
 torch = pytest.importorskip("torch", reason="torch is the reference for suppression")
 from torchvision.ops import batched_nms  # noqa: E402
@@ -50,8 +50,18 @@ def test_nothing_in_nothing_out():
 
 
 def test_a_chain_lives_alternately():
-    rank = np.array([2, 0, 1, 3])
-    assert living(rank, np.array([1, 2, 0]), np.array([2, 0, 3])).tolist() == [True, True, False, False]
+    rank, sure = np.array([2, 0, 1, 3]), np.zeros(4, bool)
+    alive, dead = decide(rank, np.array([1, 2, 0]), np.array([2, 0, 3]), sure)
+    assert alive.tolist() == [True, True, False, False]
+    assert dead.tolist() == [False, False, True, True]
+
+
+def test_what_depends_on_a_doubtful_box_is_left_open():
+    # 0 beats 1, 1 beats 2; 3 beats 4.
+    better, worse = np.array([0, 1, 3]), np.array([1, 2, 4])
+    alive, dead = decide(np.arange(5), better, worse, np.array([True, False, False, False, True]))
+    assert alive.tolist() == [False, False, False, True, False]
+    assert dead.tolist() == [False, False, False, False, True]
 
 
 def test_a_hundred_thousand_crowded_boxes_take_no_time():
