@@ -179,9 +179,9 @@ def read_card(path: str | Path) -> ModelCard:
         with path.open("rb") as file:
             head = file.read(8)
             length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-            if not 2 <= length <= MAX_HEADER_BYTES:
+            if not 2 <= length <= MAX_HEADER_BYTES or file.read(1) != b"{":
                 raise ModelError(f"'{path.name}' is no model of Tilehawk: it is not a safetensors file.")
-            header = parse(file.read(length))
+            header = parse(b"{" + file.read(length - 1))
     except OSError as problem:
         raise ModelError(f"The model '{path}' cannot be read: {problem.strerror or problem}.") from problem
     except ValueError as problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import typing
 from typing import Any, TypeVar
 
@@ -24,13 +25,20 @@ def encode(value: Any) -> Any:
 def parse(text: str | bytes) -> Any:
     """Parse JSON by the letter of its standard; raises ValueError, also for NaN, infinities and endless nesting."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError as problem:
         raise ValueError("nested too deeply") from problem
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
 
 
 def decode(kind: type[T], data: Any, where: str = "") -> T:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import json
 from typing import Any, Callable
 
+from .codec import parse
+
 Event = dict[str, Any]
 Report = Callable[[Event], None]
 
@@ -47,7 +49,7 @@ def to_line(event: Event) -> str:
 def from_line(line: str) -> Event | None:
     """Parse one line; None where it is no event (a stray print of a library)."""
     try:
-        data = json.loads(line)
+        data = parse(line)
     except ValueError:
         return None
     return data if isinstance(data, dict) and isinstance(data.get("event"), str) else None

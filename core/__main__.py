@@ -1,0 +1,99 @@
+"""The command line: `python -m core detect | train | evaluate | card | run`. Imports nothing heavy before it must."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+
+from .arguments import detect_job, parse_arguments, train_job
+from .job.card import card_to_json, read_card
+from .job.codec import parse
+from .job.errors import Cancelled, TilehawkError, explain
+from .terminal import Terminal, card_summary, detection_summary, evaluation_summary, training_summary
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns 0 when done, 1 when it failed or was cancelled, 2 for a wrong use."""
+    try:
+        arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+    except SystemExit as end:  # argparse has said why
+        return int(end.code or 0)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # a console may lack letters of a class name or a path
+    terminal = Terminal()
+    try:
+        COMMANDS[arguments.command](arguments, terminal)
+    except KeyboardInterrupt:
+        terminal.say(str(Cancelled()))
+        return 1
+    except Exception as problem:
+        if not isinstance(problem, TilehawkError):
+            terminal.clear()
+            traceback.print_exc()
+        terminal.say(str(explain(problem)))
+        return 1
+    return 0
+
+
+def _detect(arguments: argparse.Namespace, terminal: Terminal) -> None:
+    job = detect_job(arguments)
+    job.validate()
+    cancelled = _cancel_on_signal()
+    from .detect import detect
+
+    values = detect(job, terminal.show, cancelled)
+    terminal.clear()
+    print(detection_summary(values))
+
+
+def _train(arguments: argparse.Namespace, terminal: Terminal) -> None:
+    job = train_job(arguments)
+    job.validate()
+    cancelled = _cancel_on_signal()
+    from .train import train
+
+    values = train(job, terminal.show, cancelled)
+    terminal.clear()
+    print(training_summary(values))
+
+
+def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> None:
+    from .evaluate import evaluate
+
+    values = evaluate(arguments.detections, arguments.truth, arguments.iou, arguments.threshold, terminal.show)
+    print(evaluation_summary(values))
+
+
+def _card(arguments: argparse.Namespace, _: Terminal) -> None:
+    card = read_card(arguments.model)
+    print(json.dumps(parse(card_to_json(card)), indent=2, ensure_ascii=False) if arguments.json else card_summary(card))
+
+
+def _run(_: argparse.Namespace, __: Terminal) -> None:
+    from .session import run_session
+
+    run_session()
+
+
+def _cancel_on_signal() -> Callable[[], bool]:
+    """Turn the first Ctrl-C or SIGTERM into a request to cancel; the second one interrupts at once."""
+    asked = threading.Event()
+
+    def ask(number: int, _: object) -> None:
+        asked.set()
+        signal.signal(number, signal.default_int_handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return asked.is_set
+
+
+COMMANDS = {"detect": _detect, "train": _train, "evaluate": _evaluate, "card": _card, "run": _run}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""The command line's arguments, and the jobs they describe. Standard library only: `--help` must be quick."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import re
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .job.jobs import DEVICES, DetectJob, TrainJob, is_gdal_name
+
+TRAIN_HELP = {
+    "name": "the model's name; otherwise the file's",
+    "title": "one line for people",
+    "description": "what the model is for",
+    "classes": "classes to learn, in this order; otherwise all there are",
+    "backbone": "resnet18, resnet34, resnet50, resnet101 or resnet152",
+    "backbone_stages": "stages of the backbone in use: 4, or 3 without the last",
+    "levels": "pyramid levels, within P2 to P7",
+    "channels": "channels of the pyramid",
+    "head_channels": "channels of the heads",
+    "head_depth": "convolutions in each head",
+    "head_norm": "none or group",
+    "anchor_sizes": "base size in px for each level; otherwise fitted to the labels",
+    "anchor_scales": "factors on each base size",
+    "anchor_ratios": "height over width",
+    "bands": "bands of the images, from 1",
+    "band_roles": "their roles: red, green, blue, nir, gray or other",
+    "resolution_m": "ground metres a px; otherwise the imagery's own",
+    "start_from": "model file to start from",
+    "epochs": "rounds",
+    "steps_per_epoch": "batches a round; otherwise by the number of images",
+    "batch_size": "crops a batch",
+    "tile_px": "side of a crop, px",
+    "learning_rate": "learning rate at its highest",
+    "weight_decay": "weight decay",
+    "focal_alpha": "alpha of the focal loss",
+    "focal_gamma": "gamma of the focal loss",
+    "box_loss": "smooth_l1 or giou",
+    "ema_decay": "decay of the averaged weights",
+    "seed": "seed of all random choices",
+    "device": ", ".join(DEVICES),
+    "credits": "who made the labels and the imagery",
+    "license": "licence of the model",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    root = argparse.ArgumentParser(
+        prog="python -m core",
+        description="Tilehawk: find objects on aerial and satellite imagery with RetinaNet.",
+        allow_abbrev=False,
+    )
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_detect(_command(commands, "detect", "find objects on a raster"))
+    _add_train(_command(commands, "train", "train a model from labelled images"))
+    _add_evaluate(_command(commands, "evaluate", "compare detections with the truth"))
+    card = _command(commands, "card", "show what a model finds, needs and achieves")
+    card.add_argument("model", metavar="MODEL", type=full_path, help="model file, .safetensors")
+    card.add_argument("--json", action="store_true", help="the whole card as JSON")
+    _command(commands, "run", "serve jobs: JSON lines on stdin, events on stdout")
+    return root
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse a command; a list that begins with a minus (`--extent -10,…`) is a value, not an option."""
+    joined: list[str] = []
+    for argument in argv:
+        if re.match(r"-[\d.]", argument) and joined and re.fullmatch(r"--[a-z-]+", joined[-1]):
+            joined[-1] += "=" + argument
+        else:
+            joined.append(argument)
+    return parser().parse_args(joined)
+
+
+def detect_job(arguments: argparse.Namespace) -> DetectJob:
+    """Build the job that a `detect` command describes."""
+    return _job(DetectJob, arguments)
+
+
+def train_job(arguments: argparse.Namespace) -> TrainJob:
+    """Build the job that a `train` command describes."""
+    return _job(TrainJob, arguments)
+
+
+def full_path(path: str) -> str:
+    """Make a path absolute."""
+    return os.path.abspath(path)  # noqa: PTH100  (keeps links as the user named them)
+
+
+def _raster(name: str) -> str:
+    return name if is_gdal_name(name) else full_path(name)
+
+
+def _layer(name: str) -> str:
+    path, bar, options = name.partition("|")
+    return full_path(path) + bar + options
+
+
+def _resolution(text: str) -> float | str:
+    return text if text in ("model", "native") else float(text)
+
+
+_resolution.__name__ = "resolution"  # named so in argparse's sentences
+
+
+def _list_of(kind: Callable[[str], Any], length: int | None = None) -> Callable[[str], tuple[Any, ...]]:
+    def read(text: str) -> tuple[Any, ...]:
+        values = tuple(kind(part.strip()) for part in text.split(",") if part.strip())
+        if length is not None and len(values) != length:
+            raise argparse.ArgumentTypeError(f"needs {length} values with commas between them, not '{text}'")
+        return values
+
+    read.__name__ = "list"
+    return read
+
+
+def _command(commands: Any, name: str, help_text: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".", allow_abbrev=False
+    )
+
+
+def _add_detect(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("raster", metavar="RASTER", type=_raster, help="raster file, or a name that GDAL understands")
+    add("--model", required=True, metavar="MODEL.safetensors", type=full_path, help="model file")
+    add("--output", required=True, metavar="OUT.gpkg", type=full_path, help=".gpkg, .shp, .geojson, .fgb or .parquet")
+    add("--threshold", type=float, metavar="T", help="score from which an object counts; otherwise the model's")
+    add("--score-floor", type=float, metavar="S", help="lowest score that is written; otherwise the model's")
+    add(
+        "--nms-overlap",
+        type=float,
+        metavar="IOU",
+        help="overlap above which the worse of two boxes in a tile is dropped",
+    )
+    add("--tile", dest="tile_px", type=int, metavar="PX", help="side of a tile; otherwise the model's")
+    add("--overlap", dest="overlap_px", type=int, metavar="PX", help="overlap of tiles; otherwise the model's")
+    add("--batch-size", type=int, metavar="N", help="tiles at once; otherwise by the device")
+    add("--device", choices=DEVICES, default="auto", help="where the network runs (auto)")
+    add("--bands", type=_list_of(int), metavar="1,2,3", help="the raster's bands in the order of the model's, from 1")
+    add("--value-range", type=_list_of(float, 2), metavar="LOW,HIGH", help="source values that become 0 and 255")
+    add("--extent", type=_list_of(float, 4), metavar="XMIN,YMIN,XMAX,YMAX", help="area, in the raster's CRS")
+    add("--mask", type=_layer, metavar="AREA.gpkg", help="layer whose polygons limit the area")
+    add(
+        "--resolution",
+        dest="resolution_m",
+        type=_resolution,
+        metavar="METRES|model|native",
+        help="ground resolution at which to look (model)",
+    )
+    add("--classes", type=_list_of(str), metavar="A,B", help="classes to look for; otherwise all")
+
+
+def _add_train(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "data", metavar="DATA", nargs="+", type=full_path, help="folder with images/ and annotations.csv"
+    )
+    command.add_argument("--output", required=True, metavar="MODEL.safetensors", type=full_path, help="model file")
+    hints = typing.get_type_hints(TrainJob)
+    for field in dataclasses.fields(TrainJob):
+        if field.name not in ("data", "output"):
+            read = full_path if field.name == "start_from" else _reader(hints[field.name])
+            default = "" if field.default in (None, "") else f" ({_shown(field.default)})"
+            command.add_argument(
+                f"--{field.name.replace('_', '-')}",
+                type=read,
+                metavar=field.name.split("_")[-1].upper(),
+                help=TRAIN_HELP.get(field.name, "") + default,
+            )
+
+
+def _add_evaluate(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("detections", metavar="DETECTIONS", type=_layer, help="detections as `detect` writes them")
+    add("truth", metavar="TRUTH", type=_layer, help="layer with the true objects")
+    add("--iou", type=float, default=0.5, help="overlap from which a detection has found an object (0.5)")
+    add("--threshold", type=float, metavar="T", help="score from which an object counts; otherwise the best")
+
+
+def _reader(hint: Any) -> Callable[[str], Any]:
+    """Reader of an option for a field's type: int, float, str, or lists of them; Optional or not."""
+    if typing.get_origin(hint) is typing.Union:
+        hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
+    if typing.get_origin(hint) is tuple:
+        return _list_of(typing.get_args(hint)[0])
+    return hint
+
+
+def _shown(value: Any) -> str:
+    return (
+        ",".join(f"{item:.4g}" if isinstance(item, float) else str(item) for item in value)
+        if isinstance(value, tuple)
+        else str(value)
+    )
+
+
+def _job(kind: type[Any], arguments: argparse.Namespace) -> Any:
+    """Fill the fields of a job from the options given; the others keep their defaults."""
+    given = {field.name: getattr(arguments, field.name, None) for field in dataclasses.fields(kind)}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    return kind(**{name: value for name, value in values.items() if value is not None})

@@ -1,0 +1,162 @@
+"""The worker's side of the process border: jobs come in as JSON lines on stdin, events go out on stdout."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from .job.codec import parse
+from .job.errors import TilehawkError, explain
+from .job.events import Event, error, result, to_line
+from .job.jobs import DetectJob, Job, job_from_json
+from .job.unfinished import remove_unfinished
+
+if TYPE_CHECKING:
+    from .retinanet.detector import Detector
+
+ALIVE_SECONDS = 0.5
+ABANDON_SECONDS = 0.5  # a job whose caller has gone may take this long to stop by itself
+
+
+def run_session() -> int:
+    """Serve jobs until stdin ends; the exit status is 0."""
+    requests, answers = take_pipes()
+    Session(requests, answers).serve()
+    answers.flush()
+    os._exit(0)  # torch takes its time to leave, and nothing is left to save
+
+
+def take_pipes() -> tuple[TextIO, TextIO]:
+    """Take stdin and stdout for the protocol alone.
+
+    What libraries print goes to stderr from now on, and what they read from stdin is empty.
+    """
+    requests = os.fdopen(os.dup(0), encoding="utf-8", errors="replace")
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii", newline="\n")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return requests, answers
+
+
+class Session:
+    """Takes one job after another, hears of their cancellation meanwhile, and ends when its caller does."""
+
+    def __init__(self, requests: TextIO, answers: TextIO) -> None:
+        self._requests = requests
+        self._answers = answers
+        self._writing = threading.Lock()
+        self._waiting: queue.Queue[tuple[str, threading.Event] | None] = queue.Queue()
+        self._ended = threading.Event()
+        self._abandoned = threading.Event()
+        self._target: str | None = None  # what the running job writes
+        self._detector = KeptDetector()
+
+    def serve(self) -> None:
+        """Do the jobs in the order they come, until stdin ends."""
+        threading.Thread(target=self._listen, name="requests", daemon=True).start()
+        while (request := self._waiting.get()) is not None and not self._abandoned.is_set():
+            line, cancel = request
+            done = threading.Event()
+            threading.Thread(target=self._give_signs_of_life, args=(done,), name="alive", daemon=True).start()
+            end = self._perform(line, lambda cancel=cancel: cancel.is_set() or self._abandoned.is_set())
+            done.set()
+            self._write(end)
+        self._ended.set()
+
+    def _perform(self, line: str, cancelled: Callable[[], bool]) -> str:
+        """Do one job; returns the line that ends it."""
+        try:
+            job = job_from_json(line)
+            self._target = job.output
+            return to_line(result(self._do(job, cancelled)))
+        except Exception as problem:
+            if not isinstance(problem, TilehawkError):
+                traceback.print_exc()
+            return to_line(error(explain(problem)))
+        finally:
+            self._target = None
+
+    def _do(self, job: Job, cancelled: Callable[[], bool]) -> dict[str, Any]:
+        if isinstance(job, DetectJob):
+            from .detect import detect
+
+            return detect(job, self._report, cancelled, self._detector)
+        from .train import train
+
+        self._detector.forget()
+        return train(job, self._report, cancelled)
+
+    def _report(self, event: Event) -> None:
+        self._write(to_line(event))
+
+    def _give_signs_of_life(self, done: threading.Event) -> None:
+        while not done.is_set():
+            self._report({"event": "alive"})
+            done.wait(ALIVE_SECONDS)
+
+    def _listen(self) -> None:
+        """Queue jobs as they come; a request to cancel means the job before it, the end of stdin means all of them."""
+        cancel = threading.Event()
+        for line in self._requests:
+            if _is_cancel(line):
+                cancel.set()
+            elif line.strip():
+                cancel = threading.Event()
+                self._waiting.put((line, cancel))
+        self._abandoned.set()
+        self._waiting.put(None)
+        if not self._ended.wait(ABANDON_SECONDS):
+            self._leave()
+
+    def _write(self, line: str) -> None:
+        try:
+            with self._writing:
+                self._answers.write(line + "\n")
+                self._answers.flush()
+        except OSError:  # the caller has died
+            self._leave()
+
+    def _leave(self) -> None:
+        """End the process at once, whatever it is doing, and leave nothing unfinished behind."""
+        if self._target is not None:
+            remove_unfinished(self._target, os.getpid())
+        os._exit(1)
+
+
+class KeptDetector:
+    """Opens a model as a job asks for it, and keeps the last one for the next job."""
+
+    def __init__(self) -> None:
+        self._key: tuple[object, ...] | None = None
+        self._detector: Detector | None = None
+
+    def __call__(self, path: str, device: str) -> Detector:
+        """Load the model, unless it is the last one, on the same device, and its file has not changed."""
+        from .detect import open_detector
+
+        status = Path(path).stat()
+        key = (path, status.st_mtime_ns, status.st_size, device)
+        if self._detector is None or key != self._key:
+            self.forget()
+            self._detector, self._key = open_detector(path, device), key
+        return self._detector
+
+    def forget(self) -> None:
+        """Let the model go, and the memory it takes."""
+        self._detector = self._key = None
+
+
+def _is_cancel(line: str) -> bool:
+    try:
+        return parse(line) == {"job": "cancel"}
+    except ValueError:
+        return False
