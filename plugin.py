@@ -1,0 +1,75 @@
+"""The plugin as QGIS sees it: what `initGui` adds, `unload` takes away, in reverse order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qgis.core import QgsApplication
+from qgis.gui import QgisInterface
+
+from .ui.provider import TilehawkProvider
+
+if TYPE_CHECKING:
+    from .ui.detect_dialog import DetectDialog
+
+
+class TilehawkPlugin:
+    """Adds the Processing provider, and in the desktop the dialog with its action, and the options page."""
+
+    def __init__(self, iface: QgisInterface | None) -> None:
+        """Keep the interface, which is None in qgis_process."""
+        self.iface = iface
+        self.provider: TilehawkProvider | None = None
+        self.dialog: DetectDialog | None = None
+
+    def initProcessing(self) -> None:
+        """Add the algorithms; called by QGIS without a desktop, and by `initGui`."""
+        self.provider = TilehawkProvider()
+        QgsApplication.processingRegistry().addProvider(self.provider)
+
+    def initGui(self) -> None:
+        """Add everything to the desktop; called by QGIS."""
+        from qgis.PyQt.QtGui import QAction
+
+        from .ui.branding import icon
+        from .ui.detect_runs import DetectRuns
+        from .ui.options import OptionsFactory
+        from .ui.wording import tr
+
+        self.initProcessing()
+        self.options = OptionsFactory()
+        self.iface.registerOptionsWidgetFactory(self.options)
+        self.runs = DetectRuns(self.iface)
+        self.action = QAction(icon(), tr("Detect objects…"), self.iface.mainWindow())
+        self.action.setObjectName("tilehawkDetect")
+        self.action.setToolTip(tr("Find objects on a raster with a model (Tilehawk)"))
+        self.action.triggered.connect(self.show_dialog)
+        self.iface.addPluginToRasterMenu("Tilehawk", self.action)
+        self.toolbar = self.iface.addToolBar("Tilehawk")
+        self.toolbar.setObjectName("tilehawkToolbar")
+        self.toolbar.addAction(self.action)
+
+    def unload(self) -> None:
+        """Take everything away again; called by QGIS. Running detections are cancelled."""
+        if self.iface is not None:
+            if self.dialog is not None:
+                self.dialog.deleteLater()
+                self.dialog = None
+            self.toolbar.deleteLater()
+            self.iface.removePluginRasterMenu("Tilehawk", self.action)
+            self.action.deleteLater()
+            self.runs.cancel_all()
+            self.iface.unregisterOptionsWidgetFactory(self.options)
+            del self.toolbar, self.action, self.runs, self.options
+        QgsApplication.processingRegistry().removeProvider(self.provider)
+        self.provider = None
+
+    def show_dialog(self) -> None:
+        """Open the Detect dialog, or bring it to the front."""
+        from .ui.detect_dialog import DetectDialog
+
+        if self.dialog is None:
+            self.dialog = DetectDialog(self.iface, self.runs)
+        self.dialog.show()
+        self.dialog.raise_()
+        self.dialog.activateWindow()

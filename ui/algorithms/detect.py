@@ -1,0 +1,165 @@
+"""Detection as a Processing algorithm: for the toolbox, models, batches, scripts, qgis_process and the dialog."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from ...core.job.card import ModelCard, read_card
+from ...core.job.errors import Cancelled, TilehawkError
+from ..branding import HELP_URL, icon
+from ..environment import find_python, open_worker
+from ..models import find_model
+from ..settings import read_settings
+from ..wording import counted, duration, tr
+from .detect_job import detect_job, input_raster
+from .detect_parameters import parameters
+from .loading import layer_uri, load_results
+from .reporting import FeedbackReport
+from .sources import export_area
+
+
+class DetectAlgorithm(QgsProcessingAlgorithm):
+    """Finds the objects a model knows on one raster and writes them as boxes."""
+
+    def createInstance(self) -> DetectAlgorithm:
+        """Make another one, for a run of its own."""
+        return DetectAlgorithm()
+
+    def name(self) -> str:
+        """Identifier within the provider."""
+        return "detect"
+
+    def displayName(self) -> str:
+        """Name in the toolbox."""
+        return tr("Detect objects")
+
+    def tags(self) -> list[str]:
+        """Words that find it in the toolbox."""
+        words = tr(
+            "find,count,object detection,deep learning,retinanet,ai,machine learning,imagery,boxes,pools,trees,cars"
+        )
+        return words.split(",")
+
+    def icon(self) -> QIcon:
+        """Icon in the toolbox."""
+        return icon()
+
+    def flags(self) -> Qgis.ProcessingAlgorithmFlags:
+        """Runs in the background and can be cancelled."""
+        return super().flags() | Qgis.ProcessingAlgorithmFlag.CanCancel
+
+    def helpUrl(self) -> str:
+        """Page with more help."""
+        return HELP_URL
+
+    def shortDescription(self) -> str:
+        """Tool tip in the toolbox."""
+        return tr("Finds objects on aerial and satellite images and writes them as boxes with class and confidence.")
+
+    def shortHelpString(self) -> str:
+        """Text beside the parameters."""
+        return tr(
+            "<p>Finds the objects that a model knows, such as swimming pools, on a raster of any size, and writes them "
+            "as boxes with their class, confidence (0 to 1) and area in square metres.</p>"
+            "<p>Everything that matters comes from the model: which bands, pixel size, tile and threshold. A raster of "
+            "another pixel size is resampled while it is read.</p>"
+            "<p>The result holds everything above a low confidence, and its layer is filtered at the threshold: to see "
+            "more or fewer objects, change the layer's filter instead of running again. Ground that was not examined "
+            "(no data) is written as polygons of its own.</p>"
+            "<p>Detection runs in a Python environment of its own: Settings &gt; Options &gt; Tilehawk.</p>"
+        )
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Define parameters and outputs."""
+        for parameter in parameters():
+            self.addParameter(parameter)
+        for name, description in (
+            ("OBJECT_COUNT", tr("Objects at or above the threshold")),
+            ("THRESHOLD_USED", tr("Threshold used")),
+            ("NOT_EXAMINED_AREA", tr("Area not examined (m²)")),
+            ("SECONDS", tr("Duration (s)")),
+        ):
+            self.addOutput(QgsProcessingOutputNumber(name, description))
+        self.addOutput(QgsProcessingOutputString("FOUND", tr("What was found, in words")))
+
+    def canExecute(self) -> tuple[bool, str]:
+        """Say whether there is a Python environment to run in."""
+        try:
+            find_python(read_settings())
+        except TilehawkError as problem:
+            return False, str(problem)
+        return True, ""
+
+    def checkParameterValues(self, values: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
+        """Check everything that can be checked before the run; the sentence is the one the shell gives too."""
+        ok, sentence = super().checkParameterValues(values, context)
+        if ok:
+            try:
+                self._take(values, context)
+            except TilehawkError as problem:
+                return False, str(problem)
+        return ok, sentence
+
+    def prepareAlgorithm(
+        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> bool:
+        """Take layers and settings while in the thread they belong to."""
+        try:
+            self._take(values, context)
+        except TilehawkError as problem:
+            raise QgsProcessingException(str(problem)) from problem
+        return True
+
+    def processAlgorithm(
+        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Run the job in a worker; give nothing when cancelled."""
+        target = self.parameterAsOutputLayer(values, "OUTPUT", context)
+        source = self.parameterAsSource(values, "MASK", context)
+        job = replace(self._job, output=str(Path(target).absolute()))
+        try:
+            if source is not None:
+                job = replace(job, mask=export_area(source, self._raster, context.transformContext(), feedback))
+            with open_worker(self._python) as worker:
+                result = worker.run(job, FeedbackReport(feedback), feedback.isCanceled)
+        except Cancelled:
+            feedback.pushInfo(tr("Cancelled: nothing was written."))
+            return {}
+        except TilehawkError as problem:
+            raise QgsProcessingException(str(problem)) from problem
+        found = counted(result["objects"])
+        feedback.pushInfo(
+            tr("{found} in {duration}, on {device}.").format(
+                found=found, duration=duration(result["seconds"]), device=result["device"]
+            )
+        )
+        unnamed = self.parameterDefinition("OUTPUT").description()
+        load_results(context, target, result, self._card, self._raster, unnamed)
+        return {
+            "OUTPUT": layer_uri(result, "detections"),
+            "OBJECT_COUNT": sum(result["objects"].values()),
+            "THRESHOLD_USED": result["threshold"],
+            "NOT_EXAMINED_AREA": result["not_examined_m2"],
+            "SECONDS": result["seconds"],
+            "FOUND": found,
+        }
+
+    def _take(self, values: dict[str, Any], context: QgsProcessingContext) -> None:
+        self._python = find_python(read_settings())
+        self._raster = input_raster(self, values, context)
+        model = find_model(self.parameterAsFile(values, "MODEL", context))
+        self._card: ModelCard = read_card(model)
+        self._job = detect_job(self, values, context, self._raster, model, self._card)

@@ -1,0 +1,140 @@
+"""From the values of the algorithm's parameters to a job."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingOutputLayerDefinition,
+    QgsProcessingUtils,
+    QgsProperty,
+    QgsVariantUtils,
+)
+
+from ...core.job.card import ModelCard
+from ...core.job.errors import InvalidJob, OutputError
+from ...core.job.jobs import DetectJob
+from ..wording import tr
+from .sources import RasterSource, raster_source
+
+
+def input_raster(
+    algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext
+) -> RasterSource:
+    """Take the raster; call it in the thread of `context`. Raises a TilehawkError with a sentence."""
+    layer = algorithm.parameterAsRasterLayer(values, "INPUT", context)
+    if layer is None or not layer.isValid():
+        raise InvalidJob(tr("Choose a raster to look at."))
+    return raster_source(layer)
+
+
+def detect_job(
+    algorithm: QgsProcessingAlgorithm,
+    values: dict[str, Any],
+    context: QgsProcessingContext,
+    raster: RasterSource,
+    model: str,
+    card: ModelCard,
+) -> DetectJob:
+    """Turn parameter values into a job without its area layer, whose output is checked but may be a stand-in.
+
+    Raises a TilehawkError with a sentence.
+    """
+
+    def given(name: str) -> bool:
+        value = values.get(name, algorithm.parameterDefinition(name).defaultValue())
+        return not QgsVariantUtils.isNull(value) and value not in ("", [])
+
+    def real(name: str) -> float | None:
+        return algorithm.parameterAsDouble(values, name, context) if given(name) else None
+
+    def whole(name: str) -> int | None:
+        return algorithm.parameterAsInt(values, name, context) if given(name) else None
+
+    names = algorithm.parameterAsString(values, "CLASSES", context) if given("CLASSES") else ""
+    bands = tuple(algorithm.parameterAsInts(values, "BANDS", context)) if given("BANDS") else ()
+    job = DetectJob(
+        raster=raster.path,
+        model=model,
+        output=_target(values.get("OUTPUT"), context),
+        threshold=real("THRESHOLD"),
+        score_floor=real("SCORE_FLOOR"),
+        nms_overlap=real("NMS_OVERLAP"),
+        tile_px=whole("TILE"),
+        overlap_px=whole("OVERLAP"),
+        batch_size=whole("BATCH_SIZE"),
+        device=algorithm.parameterAsEnumString(values, "DEVICE", context),
+        bands=bands or None,
+        value_range=_value_range(algorithm, values, context) if given("VALUE_RANGE") else None,
+        extent=_extent(algorithm, values, context, raster) if given("EXTENT") else None,
+        resolution_m=_resolution(algorithm.parameterAsString(values, "RESOLUTION", context)),
+        classes=tuple(card.classes[card.label(name)].name for name in names.split(",") if name.strip()) or None,
+    )
+    job.validate()
+    _refuse_open_target(job.output, context)
+    return job
+
+
+def _value_range(
+    algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext
+) -> tuple[float, float] | None:
+    pair = algorithm.parameterAsRange(values, "VALUE_RANGE", context)
+    missing = [math.isnan(value) for value in pair]  # Processing says NaN for a side left out
+    if all(missing):
+        return None
+    if any(missing):
+        raise InvalidJob(tr("The value range needs both its low and its high value."))
+    return (pair[0], pair[1])
+
+
+def _extent(
+    algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext, raster: RasterSource
+) -> tuple[float, float, float, float] | None:
+    extent = algorithm.parameterAsExtent(values, "EXTENT", context, raster.crs)
+    if extent.isNull():
+        return None
+    if not extent.intersects(raster.extent):
+        raise InvalidJob(tr("The extent lies outside the raster '{name}'.").format(name=raster.name))
+    return (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
+
+
+def _resolution(text: str) -> float | str | None:
+    text = text.strip().lower()
+    if text in ("", "model", "native"):
+        return text or None
+    try:
+        return float(text)
+    except ValueError as problem:
+        raise InvalidJob(
+            tr("The pixel size is a number of metres, 'model' or 'native', not '{text}'.").format(text=text)
+        ) from problem
+
+
+def _target(value: Any, context: QgsProcessingContext) -> str:
+    """Absolute path of a destination that a user or model has given; a stand-in for a temporary one."""
+    if isinstance(value, QgsProcessingOutputLayerDefinition):
+        value = value.sink
+    if isinstance(value, QgsProperty):
+        value = value.valueAsString(context.expressionContext(), "")[0]
+    if QgsVariantUtils.isNull(value) or value in ("", QgsProcessing.TEMPORARY_OUTPUT):
+        return str(Path(QgsProcessingUtils.tempFolder()) / "detections.gpkg")
+    if str(value).startswith(("memory:", "ogr:", "postgis:", "postgres:")):
+        raise OutputError(tr("The result is written as a file: choose a GeoPackage, not '{to}'.").format(to=value))
+    return str(Path(str(value)).absolute())
+
+
+def _refuse_open_target(output: str, context: QgsProcessingContext) -> None:
+    layers = context.project().mapLayers().values() if context.project() else ()
+    for layer in layers:
+        source = layer.source().split("|")[0]
+        if source and Path(source).exists() and Path(output).exists() and Path(source).samefile(output):
+            raise OutputError(
+                tr(
+                    "The file '{path}' is open in the project as '{name}'. Choose another name, or remove that layer."
+                ).format(path=output, name=layer.name())
+            )

@@ -1,0 +1,94 @@
+"""Loading a run's layers into the project, styled and named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsMapLayer,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingLayerPostProcessorInterface,
+)
+
+from ...core.job.card import ModelCard
+from ..layers import style_detections, style_not_examined
+from ..wording import tr
+from .sources import RasterSource
+
+
+class ResultStyler(QgsProcessingLayerPostProcessorInterface):
+    """Styles a loaded layer, in the main thread.
+
+    QGIS keeps no reference to a post-processor and an algorithm does not live long enough, so the class keeps them.
+    """
+
+    _kept: ClassVar[list[ResultStyler]] = []
+
+    def __init__(self, card: ModelCard | None, threshold: float, crs: QgsCoordinateReferenceSystem | None) -> None:
+        """`card`: None for ground not examined. `crs`: where the user has overridden the file's."""
+        super().__init__()
+        self._card, self._threshold, self._crs = card, threshold, crs
+        self._done = False
+        ResultStyler._kept = [*(kept for kept in ResultStyler._kept if not kept._done), self]
+
+    def postProcessLayer(
+        self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
+        """Style the layer; called by QGIS once it is in the project."""
+        self._done = True
+        if self._crs is not None:
+            layer.setCrs(self._crs)
+        if self._card is None:
+            style_not_examined(layer)
+            return
+        style_detections(layer, self._card, self._threshold)
+        project = context.project()
+        node = project.layerTreeRoot().findLayer(layer.id()) if project else None
+        if node is not None:
+            node.setCustomProperty("showFeatureCount", True)
+
+
+def load_results(
+    context: QgsProcessingContext,
+    target: str,
+    result: dict[str, Any],
+    card: ModelCard,
+    raster: RasterSource,
+    unnamed: str,
+) -> None:
+    """Arrange that the layers of a result are loaded, where the caller has asked for that.
+
+    `target` is the destination as Processing knows it, `unnamed` the name that Processing gives to a layer that its
+    user has not named. Where the user has set another CRS for the raster than its file's, the result follows.
+    """
+    layers = context.layersToLoadOnCompletion()
+    details = layers.pop(target, None)
+    if details is None:
+        return
+    crs = raster.crs if raster.crs.isValid() and raster.crs != raster.own_crs else None
+    if details.name in ("", unnamed):
+        details.name = f"{card.title or card.name}: {raster.name}"
+        details.forceName = True
+    details.setPostProcessor(ResultStyler(card, result["threshold"], crs))
+    layers[layer_uri(result, "detections")] = details
+    if result.get("not_examined_m2") and result["layers"].get("not_examined"):
+        unseen = QgsProcessingContext.LayerDetails(
+            tr("Not examined: {raster}").format(raster=raster.name), details.project, "", details.layerTypeHint
+        )
+        unseen.forceName = True
+        unseen.groupName = details.groupName
+        unseen.layerSortKey = details.layerSortKey - 1
+        unseen.setPostProcessor(ResultStyler(None, 0.0, crs))
+        layers[layer_uri(result, "not_examined")] = unseen
+    context.setLayersToLoadOnCompletion(layers)
+
+
+def layer_uri(result: dict[str, Any], layer: str) -> str:
+    """Source of one layer of a result, as QGIS opens it."""
+    output = Path(result["output"])
+    if output.suffix.lower() == ".gpkg":
+        return f"{output}|layername={layer}"
+    return str(output if layer == "detections" else result["layers"][layer])

@@ -1,0 +1,14 @@
+"""The plugin's icon and addresses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qgis.PyQt.QtGui import QIcon
+
+HELP_URL = "https://github.com/tilehawk/tilehawk#readme"
+
+
+def icon() -> QIcon:
+    """Read the plugin's icon."""
+    return QIcon(str(Path(__file__).parent.parent / "resources" / "icons" / "tilehawk.svg"))

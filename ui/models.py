@@ -1,0 +1,77 @@
+"""The models there are: those that come with the plugin, and those of the user's folder."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from ..core.job.card import ModelCard, read_card
+from ..core.job.errors import ModelError
+from .settings import read_settings
+from .wording import tr
+
+SUFFIX = ".safetensors"
+BUNDLED = Path(__file__).parent.parent / "resources" / "models"
+DEFAULT = "swimming-pools"
+
+
+def model_files() -> list[Path]:
+    """List the bundled models and those of the folder in the settings, the default first, then by name."""
+    folder = read_settings().model_folder
+    folders = [BUNDLED, *([Path(folder)] if folder else [])]
+    found = [path for each in folders for path in sorted(each.glob(f"*{SUFFIX}"))]
+    return sorted(found, key=lambda path: path.stem != DEFAULT)
+
+
+def default_model() -> str | None:
+    """Path of the bundled default model, None where it is not there."""
+    path = BUNDLED / f"{DEFAULT}{SUFFIX}"
+    return str(path) if path.exists() else None
+
+
+def find_model(text: str) -> str:
+    """Path of a model given by its path or by its file's name without suffix; raises ModelError."""
+    text = text.strip()
+    if not text:
+        raise ModelError(tr("Choose a model."))
+    if Path(text).suffix.lower() == SUFFIX or Path(text).is_file():
+        return str(Path(text).absolute())
+    for path in model_files():
+        if path.stem.casefold() == text.casefold():
+            return str(path)
+    known = ", ".join(path.stem for path in model_files())
+    raise ModelError(
+        tr("There is no model '{name}'. Known are: {known}.").format(name=text, known=known or tr("none yet"))
+    )
+
+
+def model_title(path: Path) -> str:
+    """Title of a model for a list: from its card, or its file's name where the card cannot be read."""
+    try:
+        card = read_card(path)
+    except ModelError:
+        return path.stem
+    return card.title or card.name
+
+
+def summary(card: ModelCard) -> str:
+    """Describe a model in a few lines of HTML: what it finds, on what, how well, and whose data it learnt from."""
+    classes = ", ".join(
+        f'<span style="color:{known.color}">&#9632;</span>&nbsp;{escape(known.name)}' for known in card.classes
+    )
+    bands = ", ".join(escape(band.role) for band in card.bands)
+    resolution = tr("any") if card.resolution_m is None else f"{card.resolution_m:g} m"
+    metrics = ", ".join(
+        f"{escape(name)}&nbsp;{value:.2f}" for name, value in card.metrics.items() if isinstance(value, float)
+    )
+    rows = [
+        (tr("Finds"), classes),
+        (tr("Pixel size"), tr("{resolution} on the ground; bands {bands}").format(resolution=resolution, bands=bands)),
+        (tr("Confidence"), tr("{threshold:.2f} suggested").format(threshold=card.threshold)),
+        (tr("Measured"), metrics),
+        (tr("Credits"), escape("; ".join(card.credits))),
+        (tr("Licence"), escape(card.license)),
+    ]
+    lines = [f"<tr><td><b>{name}&nbsp;</b></td><td>{text}</td></tr>" for name, text in rows if text]
+    about = f"<p>{escape(card.description)}</p>" if card.description else ""
+    return f"{about}<table>{''.join(lines)}</table>"
