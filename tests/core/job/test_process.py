@@ -1,5 +1,7 @@
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,8 +50,6 @@ def test_a_death_is_explained(returncode, tail, sentence):
 
 
 def test_blocked_libraries_are_not_needed():
-    import subprocess
-
     modules = "card codec errors events jobs process unfinished worker"
     code = (
         "import sys\n"
@@ -58,4 +58,4 @@ def test_blocked_libraries_are_not_needed():
         f"for name in {modules.split()!r}:\n"
         "    __import__('core.job.' + name)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=os.getcwd())
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path.cwd())

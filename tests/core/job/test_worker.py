@@ -1,6 +1,5 @@
 """The worker's client against made-up workers: scripts that stand in for its Python and misbehave on purpose."""
 
-import os
 import stat
 import sys
 import textwrap
@@ -270,7 +269,7 @@ def test_a_missing_python_is_named(job, python):
 
 
 def test_a_log_that_cannot_be_written_is_named(job, tmp_path):
-    with Worker(sys.executable, log_path=str(tmp_path)) as worker, pytest.raises(WorkerError, match="log '.*' cannot"):
+    with Worker(sys.executable, log_path=str(tmp_path)) as worker, pytest.raises(WorkerError, match=r"log '.*' cannot"):
         worker.run(job, print, never)
 
 
