@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import palette
-from .palette import Material
 from .plan import Paint, Patch, Plan, Pool, Roof, Tree, Wing
 from .shapes import blob, bounds, ellipse, rectangle, swept, turned
 
@@ -60,7 +59,7 @@ class Builder:
 
     def thing(self, outline: np.ndarray, paint: Paint, height: float) -> None:
         """Stand a prism on the ground, with its shadow."""
-        if self.near(outline, 2 * height):
+        if self.near(outline, 2 * height):  # the sun stands at 40 degrees or more
             self.plan.things.append(Patch(outline, paint))
             self.plan.shadows.append(swept(outline, self.plan.sun.shadow(height)))
 
@@ -84,16 +83,18 @@ class Builder:
                 ridge = frame.place(rectangle(2 * long, 2 * wide, wing.x, wing.y))
                 self.plan.shadows.append(swept(ridge, self.plan.sun.shadow(eaves + rise)))
 
-    def tree(
-        self, x: float, y: float, radius: float, height: float, material: Material, rng: np.random.Generator
-    ) -> None:
-        """Grow a tree, its shadow on the ground and on roofs."""
-        outline = blob(radius, 0.11, rng) + np.array([x, y])
-        if not self.near(outline, 2 * height):
+    def tree(self, x: float, y: float, radius: float, height: float, paint: Paint, rng: np.random.Generator) -> None:
+        """Grow a tree, its shadow on the ground and on roofs; a large crown has smaller ones at its sides."""
+        centre, sun = np.array([x, y]), self.plan.sun
+        if not self.near(centre[None], radius + 2 * height):
             return
-        self.plan.trees.append(Tree(x, y, radius, outline, material.pick(rng)))
-        core = (outline - (x, y)) * 0.92 + (x, y)
-        sun = self.plan.sun
+        outline = blob(radius, 0.13, rng)
+        self.plan.trees.append(Tree(x, y, radius, outline + centre, paint))
+        for _ in range(rng.integers(0, 4) if radius > 2.2 else 0):
+            side, turn = radius * rng.uniform(0.35, 0.6), rng.uniform(0, 2 * math.pi)
+            at = centre + radius * 0.85 * np.array([math.cos(turn), math.sin(turn)])
+            self.plan.trees.append(Tree(float(at[0]), float(at[1]), side, blob(side, 0.14, rng, 12) + at, paint))
+        core = outline * 0.95 + centre
         low, high = sun.shadow(0.35 * height), sun.shadow(0.75 * height)
         self.plan.shadows.append(swept(core + low, high - low))
         self.plan.roof_shadows.append(core + sun.shadow(max(0.6 * height - EAVES_M - 1, 0)))
@@ -119,6 +120,8 @@ class Builder:
 
     def car(self, frame: Frame, rng: np.random.Generator) -> None:
         """Park a car along the frame's x axis."""
+        if not self.near(frame.place(np.zeros((1, 2))), 8.0):
+            return
         shares = np.array([share for _, share in palette.CARS])
         material = palette.CARS[rng.choice(len(shares), p=shares / shares.sum())][0]
         length, width = np.array(CAR_M) * rng.uniform(0.92, 1.12)

@@ -115,7 +115,7 @@ def _write_truth_layer(path: Path, scene: Scene, crs: str, transform: Affine) ->
         crs=crs,
         driver="GPKG",
         layer="truth",
-        layer_options={"VERSION": "1.2"},
+        dataset_options={"VERSION": "1.2"},
     )
 
 

@@ -10,15 +10,17 @@ import numpy as np
 
 from . import palette, sites
 from .builder import Builder, Frame
-from .parcels import Parcel, Style, furnish
+from .furnish import furnish
+from .parcel import Parcel
 from .plan import Plan, Sun
 from .shapes import rectangle
+from .style import Style
 
 MARGIN_M = 24.0  # planned around the picture, so that shadows and crowns reach in
 STREET_M = 10.5  # carriageway
 VERGE_M = 3.6  # from the carriageway to the parcels: kerb, strip of grass, pavement
 SITES = {"shops": sites.plan_shops, "flats": sites.plan_flats, "park": sites.plan_park, "vacant": sites.plan_vacant}
-SITE_SHARES = {"homes": 0.82, "shops": 0.06, "flats": 0.05, "park": 0.04, "vacant": 0.03}
+SITE_SHARES = {"homes": 0.83, "shops": 0.06, "flats": 0.05, "park": 0.03, "vacant": 0.03}
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,10 @@ def plan_suburb(width_m: float, height_m: float, seed: int, density: float) -> P
     centre = Frame(width_m / 2, height_m / 2, turn)
     reach = math.hypot(width_m, height_m) / 2 + MARGIN_M
     columns, rows = _cuts(reach, rng), _cuts(reach, rng)
+    for line in columns:
+        _plan_arterial(centre.moved(line, 0, math.pi / 2), reach, builder, rng)
+    for line in rows:
+        _plan_arterial(centre.moved(0, line), reach, builder, rng)
     for i in range(len(columns) - 1):
         for j in range(len(rows) - 1):
             u, v, length, depth = columns[i], rows[j], columns[i + 1] - columns[i], rows[j + 1] - rows[j]
@@ -76,10 +82,6 @@ def plan_suburb(width_m: float, height_m: float, seed: int, density: float) -> P
                 _plan_district(
                     centre.moved(u, v), length, depth, density, builder, np.random.default_rng([seed, 1, i, j])
                 )
-    for line in columns:
-        _plan_arterial(centre.moved(line, 0, math.pi / 2), reach, builder, rng)
-    for line in rows:
-        _plan_arterial(centre.moved(0, line), reach, builder, rng)
     plan.trees.sort(key=lambda tree: tree.radius)
     return plan
 
@@ -126,12 +128,13 @@ def _plan_homes(district: District, style: Style, builder: Builder, rng: np.rand
         for start, end in spans:
             for v, facing in ((front, 1), (back, -1)):
                 _plan_row(district, (start, end), v, facing, abs(middle - v), width, style, builder, rng)
+    mouth = 7.0  # streets begin at the kerb of the arterial road
     for v in lines[1:-1]:
-        _lay_street(district.strips, 0, district.length, v, (verge, pavement, asphalt), builder)
+        _lay_street(district.strips, mouth, district.length - mouth, v, (verge, pavement, asphalt), builder)
     for u in across:
         for half, paint in _street_bands((verge, pavement, asphalt)):
             for k in range(math.ceil(district.depth / 12)):
-                v0, v1 = k * 12, min((k + 1) * 12, district.depth)
+                v0, v1 = max(k * 12, mouth), min((k + 1) * 12, district.depth - mouth)
                 quad = np.array([[u - half, v0], [u + half, v0], [u + half, v1], [u - half, v1]])
                 _lay(district.place(quad), paint, builder)
 
@@ -157,7 +160,7 @@ def _plan_row(
         child = np.random.default_rng(rng.integers(2**63))
         if builder.near(outline, 12):
             frame = district.at((u0 + u1) / 2, v, facing)
-            furnish(Parcel(frame, outline, u1 - u0, depth, VERGE_M), style, builder, child)
+            furnish(Parcel.divide(frame, outline, u1 - u0, depth, VERGE_M, child), style, builder, child)
 
 
 def _street_bands(paints: tuple) -> tuple:
@@ -178,13 +181,19 @@ def _lay(quad: np.ndarray, paint, builder: Builder) -> None:
 
 def _plan_arterial(frame: Frame, reach: float, builder: Builder, rng: np.random.Generator) -> None:
     """Lay a straight main road along the frame's x axis, with lines, traffic and a verge."""
-    half = rng.uniform(5.5, 7.8)
+    half = rng.uniform(5.5, 7.5)
     asphalt = (palette.ASPHALT if rng.random() < 0.6 else palette.NEW_ASPHALT).pick(rng)
     pavement, line = palette.CONCRETE.pick(rng), palette.PAINT_LINE.pick(rng, 0.9)
     long = 2 * reach + 20
     count = math.ceil(long / 24)
     xs = np.linspace(-long / 2, long / 2, count + 1)
-    for wide, paint in ((11.6 * 2, pavement), (2 * half, asphalt)):
+    verge = (palette.SOIL, palette.LAWN, palette.DRY_LAWN, palette.CONCRETE)[rng.integers(4)].pick(rng)
+    for wide, paint in (
+        (23.2, verge),
+        (2 * half + 5, pavement),
+        (2 * half + 2.4, verge),
+        (2 * half, asphalt),
+    ):
         for x0, x1 in itertools.pairwise(xs):
             builder.ground(frame.place(rectangle(x1 - x0, wide, (x0 + x1) / 2)), paint)
     for x in np.arange(-long / 2, long / 2, 12.0):

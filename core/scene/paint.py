@@ -12,8 +12,8 @@ from .plan import Paint, Pool, Roof, Sun, Tree, Wing
 from .shapes import bounds
 from .texture import Texture
 
-SHADE = np.array([0.37, 0.44, 0.50, 0.36], np.float32)  # what skylight leaves, by band: shade is bluer
-SOFT_NIR = 0.7  # leaves pass near infrared on: crowns show less relief there
+SHADE = np.array([0.36, 0.45, 0.52, 0.42], np.float32)  # what skylight leaves, by band: shade is bluer
+SOFT_NIR = 0.55  # leaves pass near infrared on: crowns show less relief there
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Canvas:
         self.row, self.column, self.step_m = row, column, step_m
         self.noise = texture.window(row, column, rows, columns)
         self.water = np.zeros((rows, columns), np.int32)
-        self.values = (_tone(base, self.noise)[..., None] * np.array(base.colour, np.float32)).astype(np.float32)
+        self.values = np.empty((rows, columns, 4), np.float32)
+        self.values[:] = base.colour
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
@@ -119,7 +120,7 @@ class Canvas:
         dy = ((window.y - tree.y) / tree.radius).astype(np.float32)[:, None]
         up = np.sqrt(np.maximum(1.15 - dx * dx - dy * dy, 0.05))
         light = ((dx * sun.x + dy * sun.y + up * sun.z) / np.sqrt(dx * dx + dy * dy + up * up))[mask]
-        tone = (0.42 + 0.75 * np.maximum(light, 0)) * _tone(tree.paint, self.noise[window.at][mask])
+        tone = (0.36 + 0.84 * np.maximum(light, 0)) * _tone(tree.paint, self.noise[window.at][mask])
         self._cover(window, mask, tree.paint, tone)
         nir = self.values[window.at][..., 3]
         nir[mask] = tree.paint.colour[3] * (SOFT_NIR * tone + 1 - SOFT_NIR)
@@ -149,7 +150,7 @@ def inside(outline: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     that polygons sharing an edge neither overlap nor leave a gap.
     """
     x0, y0 = outline[:, 0], outline[:, 1]
-    x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
+    x1, y1 = np.append(x0[1:], x0[0]), np.append(y0[1:], y0[0])
     edge, row = np.nonzero((y0[:, None] <= y) != (y1[:, None] <= y))
     at = x0[edge] + (y[row] - y0[edge]) * ((x1[edge] - x0[edge]) / (y1[edge] - y0[edge]))
     crossings = np.zeros((len(y), len(x) + 1), np.int32)

@@ -14,8 +14,11 @@ from .plan import Colour, Paint
 
 @dataclass(frozen=True)
 class Material:
-    """A kind of surface: its mean colour, how much one piece differs from another (`spread` in brightness, `hue` by
-    band, both relative standard deviations), and its noises as in `Paint`."""
+    """A kind of surface: its mean colour, how much pieces differ, and its noises as in `Paint`.
+
+    `spread` is the standard deviation of brightness between pieces; `hue` that of warmth: red rises as blue falls.
+    Both are relative.
+    """
 
     colour: Colour
     spread: float
@@ -26,24 +29,26 @@ class Material:
 
     def pick(self, rng: np.random.Generator, fade: float = 1.0) -> Paint:
         """Choose the paint of one piece; `fade` makes all of it darker or lighter."""
-        gain = fade * max(0.4, 1 + self.spread * rng.standard_normal()) * (1 + self.hue * rng.standard_normal(4))
-        red, green, blue, nir = (float(v) for v in np.array(self.colour) * gain)
+        light, warm, green, near = rng.standard_normal(4).tolist()
+        gain = fade * max(0.4, 1 + self.spread * light)
+        tints = (1 + self.hue * warm, 1 + 0.3 * self.hue * green, 1 - self.hue * warm, 1 + 2 * self.hue * near)
+        red, green, blue, nir = (gain * tint * value for tint, value in zip(tints, self.colour, strict=True))
         return Paint((red, green, blue, nir), self.mottle, self.clump, self.grain)
 
 
 ASPHALT = Material((126, 126, 121, 117), 0.10, 0.012, 0.03, 0.015, 0.02)
 NEW_ASPHALT = Material((82, 84, 86, 78), 0.10, 0.015, 0.04, 0.02, 0.02)
-CONCRETE = Material((165, 160, 147, 160), 0.08, 0.015, 0.03, 0.03, 0.03)
+CONCRETE = Material((164, 158, 147, 160), 0.10, 0.015, 0.03, 0.03, 0.03)
 PAVERS = Material((146, 128, 112, 142), 0.10, 0.03, 0.03, 0.04, 0.05)
 DECK = Material((172, 166, 152, 168), 0.09, 0.02, 0.02, 0.03, 0.03)
 COPING = Material((184, 182, 172, 172), 0.10, 0.02)
 PAINT_LINE = Material((190, 190, 182, 180), 0.05)
-LAWN = Material((84, 106, 73, 168), 0.12, 0.03, 0.09, 0.07, 0.04)
-DRY_LAWN = Material((137, 129, 96, 156), 0.09, 0.03, 0.11, 0.08, 0.05)
-SOIL = Material((143, 129, 108, 147), 0.11, 0.03, 0.10, 0.09, 0.06)
+LAWN = Material((83, 98, 74, 168), 0.12, 0.03, 0.08, 0.09, 0.05)
+DRY_LAWN = Material((139, 130, 103, 154), 0.10, 0.03, 0.11, 0.08, 0.05)
+SOIL = Material((149, 137, 117, 148), 0.11, 0.03, 0.10, 0.09, 0.06)
 GRAVEL = Material((160, 150, 134, 158), 0.09, 0.03, 0.06, 0.06, 0.06)
-WEEDS = Material((110, 108, 80, 140), 0.12, 0.04, 0.14, 0.13, 0.06)
-HEDGE = Material((56, 74, 55, 140), 0.12, 0.04, 0.05, 0.18, 0.10)
+WEEDS = Material((113, 110, 87, 140), 0.12, 0.04, 0.14, 0.13, 0.06)
+HEDGE = Material((54, 70, 55, 138), 0.14, 0.03, 0.06, 0.24, 0.12)
 WOOD = Material((122, 108, 94, 118), 0.12, 0.04, 0.0, 0.03, 0.05)
 MASONRY = Material((168, 158, 142, 160), 0.09, 0.03)
 POND = Material((70, 78, 56, 34), 0.15, 0.06, 0.05, 0.04, 0.01)
@@ -76,10 +81,10 @@ ROOFS = {
 }
 
 CROWNS = (
-    Material((60, 80, 59, 150), 0.13, 0.04, 0.05, 0.20, 0.11),
-    Material((73, 92, 62, 160), 0.12, 0.04, 0.05, 0.20, 0.11),
-    Material((50, 70, 58, 132), 0.12, 0.04, 0.05, 0.18, 0.11),
-    Material((86, 92, 70, 146), 0.12, 0.05, 0.05, 0.20, 0.12),
+    Material((58, 77, 60, 148), 0.15, 0.025, 0.06, 0.27, 0.13),
+    Material((70, 88, 63, 158), 0.13, 0.025, 0.06, 0.26, 0.13),
+    Material((49, 68, 58, 134), 0.14, 0.025, 0.06, 0.24, 0.12),
+    Material((76, 85, 68, 146), 0.13, 0.03, 0.06, 0.27, 0.14),
 )
 BLOSSOM = Material((106, 88, 108, 150), 0.12, 0.06, 0.05, 0.18, 0.11)
 
@@ -101,10 +106,10 @@ def pick_water(rng: np.random.Generator) -> Paint:
     Quantiles over 600 pools of public imagery, 5 to 95 %: red 49-151, green 91-198, blue 91-203, near infrared 13-98.
     """
     kind = rng.random()
-    bright = float(np.clip(rng.normal(1.0, 0.17), 0.5, 1.3))
-    if kind < 0.58:  # blue: white or light plaster
+    bright = float(np.clip(rng.normal(0.95, 0.17), 0.5, 1.22))
+    if kind < 0.6:  # blue: white or light plaster
         colour = np.array([102, 161, 172, 46]) * (1 + 0.05 * rng.standard_normal(4))
-    elif kind < 0.84:  # teal
+    elif kind < 0.88:  # teal
         colour = np.array([96, 158, 155, 44]) * (1 + 0.06 * rng.standard_normal(4))
     elif kind < 0.93:  # greenish
         colour = np.array([92, 142, 128, 42]) * (1 + 0.06 * rng.standard_normal(4))

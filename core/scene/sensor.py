@@ -22,8 +22,9 @@ class Sensor:
     def pick(cls, rng: np.random.Generator) -> Sensor:
         """Choose a plausible flight."""
         haze = rng.uniform(0, 9) * np.array([0.6, 0.9, 1.1, 0.5])
-        gain = rng.normal(1.0, 0.055) * (1 + np.array([0.025, 0.018, 0.03, 0.06]) * rng.standard_normal(4))
-        return cls(float(rng.uniform(0.55, 0.85)), gain, haze, float(rng.uniform(1.2, 2.6)))
+        warm, green, near = rng.standard_normal(3)
+        gain = rng.normal(1.0, 0.08) * (1 + np.array([0.03 * warm, 0.012 * green, -0.03 * warm, 0.04 * near]))
+        return cls(float(rng.uniform(0.42, 0.68)), gain, haze, float(rng.uniform(1.2, 2.6)))
 
     def expose(self, values: np.ndarray, oversampling: int, rng: np.random.Generator) -> np.ndarray:
         """Turn drawn samples (rows, columns, 4), with MARGIN_PX around, into uint8 (4, height, width)."""

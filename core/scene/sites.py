@@ -9,8 +9,9 @@ import numpy as np
 
 from . import palette
 from .builder import Builder, Frame
-from .parcels import dig_pool
+from .parcel import Box
 from .plan import Wing
+from .pools import dig_pool
 from .shapes import blob, rectangle
 
 
@@ -44,7 +45,7 @@ def plan_shops(
         for x in np.arange(-length / 2 + 10, length / 2, 22.0):
             if rng.random() < 0.5:
                 at = frame.moved(x, y)
-                builder.tree(at.x, at.y, rng.uniform(1.5, 3), 5, palette.CROWNS[1], rng)
+                builder.tree(at.x, at.y, rng.uniform(1.5, 3), 5, palette.CROWNS[1].pick(rng), rng)
     for _ in range(rng.integers(1, 7)):
         at = frame.moved(rng.uniform(-0.45, 0.45) * length, rng.uniform(0, 0.45) * depth, rng.choice([0, math.pi / 2]))
         builder.lorry(at, rng)
@@ -68,10 +69,10 @@ def plan_flats(
             builder.roof(at, wings, form, 0.35, paint, 6.0)
             if rng.random() < min(0.9, 0.4 * density):
                 builder.ground(at.place(rectangle(26, 14, 3, 1)), palette.DECK.pick(rng))
-                dig_pool(at, (-8, -6, 18, 8), builder, rng, large=rng.random() < 0.5)
+                dig_pool(at, Box(-8, -6, 18, 8), builder, rng, large=rng.random() < 0.5)
             for _ in range(rng.integers(3, 9)):
                 spot = at.moved(rng.uniform(-24, 24), rng.choice([-22.0, 24.0]))
-                builder.tree(spot.x, spot.y, rng.uniform(1.5, 4), 7, palette.CROWNS[rng.integers(3)], rng)
+                builder.tree(spot.x, spot.y, rng.uniform(1.5, 4), 7, palette.CROWNS[rng.integers(3)].pick(rng), rng)
             for dx in np.arange(-20, 20, 2.8):
                 if rng.random() < 0.4:
                     builder.car(at.moved(dx, -20.5, math.pi / 2), rng)
@@ -84,7 +85,7 @@ def plan_park(
     _cover(frame, length, depth, palette.LAWN if rng.random() < 0.6 else palette.DRY_LAWN, builder, rng)
     for _ in range(rng.integers(0, 3)):
         at = frame.moved(rng.uniform(-0.35, 0.35) * length, rng.uniform(-0.35, 0.35) * depth)
-        shore = blob(rng.uniform(8, 28), 0.25, rng, 26)
+        shore = blob(rng.uniform(8, 28), 0.18, rng, 30)
         builder.ground(at.place(shore * 1.12), palette.SOIL.pick(rng))
         builder.ground(at.place(shore), palette.POND.pick(rng))
     for _ in range(rng.integers(1, 4)):
@@ -95,7 +96,7 @@ def plan_park(
     for _ in range(int(length * depth / rng.uniform(180, 900))):
         at = frame.moved(rng.uniform(-0.5, 0.5) * length, rng.uniform(-0.5, 0.5) * depth)
         radius = rng.uniform(1.8, 6)
-        builder.tree(at.x, at.y, radius, 1.9 * radius, palette.CROWNS[rng.integers(4)], rng)
+        builder.tree(at.x, at.y, radius, 1.9 * radius, palette.CROWNS[rng.integers(4)].pick(rng), rng)
 
 
 def plan_vacant(
@@ -106,9 +107,9 @@ def plan_vacant(
     for _ in range(int(length * depth / 500)):
         at = frame.moved(rng.uniform(-0.5, 0.5) * length, rng.uniform(-0.5, 0.5) * depth)
         covers = (palette.SOIL, palette.DRY_LAWN, palette.WEEDS, palette.GRAVEL)
-        builder.ground(at.place(blob(rng.uniform(2, 12), 0.3, rng)), covers[rng.integers(4)].pick(rng))
+        builder.ground(at.place(blob(rng.uniform(2, 12), 0.15, rng, 26)), covers[rng.integers(4)].pick(rng))
         if rng.random() < 0.25:
-            builder.tree(at.x, at.y, rng.uniform(0.8, 3), 4, palette.CROWNS[rng.integers(4)], rng)
+            builder.tree(at.x, at.y, rng.uniform(0.8, 3), 4, palette.CROWNS[rng.integers(4)].pick(rng), rng)
         if rng.random() < 0.03:
             builder.lorry(at, rng)
 
