@@ -1,0 +1,85 @@
+"""Opening a file with GDAL: what is no raster is refused, what lies on ground control points is warped onto a map."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import rasterio
+from affine import Affine
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import calculate_default_transform
+
+from ..job.errors import RasterError
+
+MAX_NAMED = 8
+
+
+def open_dataset(path: str, name: str, stack: ExitStack) -> tuple[DatasetReader | WarpedVRT, tuple[str, ...]]:
+    """Open a raster, to be closed by `stack`; returns it with notices.
+
+    A raster without a map grid but with ground control points or rational polynomial coefficients comes as a north-up
+    virtual one with an alpha band. Raises RasterError where there is nothing that can be read as an image.
+    """
+    dataset = stack.enter_context(rasterio.open(path))
+    _require_image(dataset, name)
+    warped = _onto_map(dataset, name)
+    if warped is None:
+        return dataset, ()
+    return stack.enter_context(warped[0]), warped[1]
+
+
+def georeference(dataset: DatasetReader | WarpedVRT) -> tuple[Affine, str | None]:
+    """Tell the transform and the CRS (WKT) of a dataset.
+
+    A file without a transform gets rows that run downwards from 0 and no CRS, which is how QGIS draws it.
+    """
+    if dataset.transform.is_identity:
+        return Affine(1.0, 0.0, 0.0, 0.0, -1.0, 0.0), None
+    return dataset.transform, dataset.crs.to_wkt() if dataset.crs else None
+
+
+def _require_image(dataset: DatasetReader, name: str) -> None:
+    parts = dataset.subdatasets
+    if dataset.count == 0 and parts:
+        shown = ", ".join(f"'{part}'" for part in parts[:MAX_NAMED])
+        more = f" and {len(parts) - MAX_NAMED} more" if len(parts) > MAX_NAMED else ""
+        raise RasterError(f"'{name}' holds several rasters. Choose one of them: {shown}{more}.")
+    if dataset.count == 0 or dataset.width == 0 or dataset.height == 0:
+        raise RasterError(f"'{name}' holds no bands, so there is nothing to look at.")
+    if any(kind.startswith("complex") for kind in dataset.dtypes):
+        raise RasterError(
+            f"'{name}' holds complex numbers, as radar data does. Convert it to amplitude or intensity first."
+        )
+
+
+def _onto_map(dataset: DatasetReader, name: str) -> tuple[WarpedVRT, tuple[str, ...]] | None:
+    """Warp what has no transform of its own but control points or RPCs; None where that is not so."""
+    points, points_crs = dataset.gcps
+    if not dataset.transform.is_identity:
+        return None
+    if points and points_crs:
+        crs, located = points_crs, {"gcps": points}
+        notice = f"'{name}' is placed by {len(points)} ground control points and has been warped to north-up."
+    elif dataset.rpcs:
+        crs, located = rasterio.crs.CRS.from_epsg(4326), {"rpcs": dataset.rpcs}
+        notice = (
+            f"'{name}' is placed by rational polynomial coefficients and has been warped to north-up without a height "
+            "model: on hills the places may be off."
+        )
+    else:
+        return None
+    transform, width, height = calculate_default_transform(crs, crs, dataset.width, dataset.height, **located)
+    palette = dataset.colorinterp[0] == ColorInterp.palette
+    warped = WarpedVRT(
+        dataset,
+        src_crs=crs,
+        crs=crs,
+        transform=transform,
+        width=width,
+        height=height,
+        resampling=Resampling.nearest if palette else Resampling.cubic,
+        add_alpha=ColorInterp.alpha not in dataset.colorinterp,
+    )
+    return warped, (notice,)

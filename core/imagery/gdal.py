@@ -1,0 +1,47 @@
+"""GDAL kept within bounds: its settings while we read, and its errors as sentences."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePath
+
+import rasterio
+from rasterio._err import CPLE_BaseError  # what GDAL itself raises; rasterio.errors does not offer it
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from ..job.errors import RasterError
+
+CACHE_BYTES = 64 * 2**20  # rasterio wants bytes; GDAL would take 5 % of the memory
+
+# Without any handler Python prints GDAL's warnings to stderr; what matters arrives as an exception.
+logging.getLogger("rasterio").addHandler(logging.NullHandler())
+
+
+@contextmanager
+def gdal_session(name: str) -> Iterator[None]:
+    """Read with Tilehawk's GDAL settings; whatever GDAL raises becomes a RasterError that names the raster.
+
+    Settings hold for the thread that enters.
+    """
+    settings = {"GDAL_CACHEMAX": CACHE_BYTES, "GDAL_HTTP_MAX_RETRY": 3, "GDAL_HTTP_RETRY_DELAY": 1}
+    try:
+        with rasterio.Env(**settings), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            yield
+    except (RasterioError, CPLE_BaseError, OSError) as problem:
+        raise RasterError(f"'{name}' cannot be read: {_reason(problem)}.") from problem
+
+
+def raster_name(path: str) -> str:
+    """Name a raster for a sentence: its file name, without folders and without the secrets of a URL's query."""
+    return PurePath(str(path).split("?")[0]).name or str(path)
+
+
+def _reason(problem: BaseException) -> str:
+    """Take the cause that GDAL gives, which rasterio may hide behind 'Read failed. See previous exception'."""
+    while problem.__cause__ is not None:
+        problem = problem.__cause__
+    return " ".join(str(problem).split()).rstrip(".") or type(problem).__name__
