@@ -62,11 +62,10 @@ def _train(arguments: argparse.Namespace, terminal: Terminal) -> None:
     print(training_summary(values))
 
 
-def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> None:
+def _evaluate(arguments: argparse.Namespace, _: Terminal) -> None:
     from .evaluate import evaluate
 
-    values = evaluate(arguments.detections, arguments.truth, arguments.iou, arguments.threshold, terminal.show)
-    print(evaluation_summary(values))
+    print(evaluation_summary(evaluate(arguments.detections, arguments.truth, arguments.iou, arguments.threshold)))
 
 
 def _card(arguments: argparse.Namespace, _: Terminal) -> None:

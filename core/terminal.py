@@ -79,6 +79,21 @@ def training_summary(values: dict[str, Any]) -> str:
     return "\n".join([str(values["output"]), *(f"  {name}: {_short(value)}" for name, value in numbers.items())])
 
 
+def evaluation_summary(values: dict[str, Any]) -> str:
+    """Tell how good detections are: a row for each class and one for all."""
+    best = ", the best for F1" if values["threshold_is_best"] else ""
+    rows = {**values["classes"], "overall": values["overall"]}
+    width = max(len(name) for name in rows)
+    titles = ("AP", "precision", "recall", "F1", "found", "false", "missed")
+    keys = ("average_precision", "precision", "recall", "f1", "true_positives", "false_positives", "false_negatives")
+    lines = [f"At IoU {values['iou']:g} and a score of {values['threshold']:g} or more{best}"]
+    lines.append(" " * width + "".join(f"{title:>11}" for title in titles))
+    for name, row in rows.items():
+        cells = ["-" if row[key] is None else f"{row[key]:.3f}" if key in keys[:4] else f"{row[key]:,}" for key in keys]
+        lines.append(f"{name:{width}}" + "".join(f"{cell:>11}" for cell in cells))
+    return "\n".join(lines)
+
+
 def card_summary(card: ModelCard) -> str:
     """Tell what a model finds, needs and achieves."""
     shape = card.architecture
