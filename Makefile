@@ -21,3 +21,12 @@ lint: env ## checks style, formatting, security and secrets
 	.venv/bin/bandit --quiet --configfile pyproject.toml --recursive . || status=1; \
 	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook --exclude-files '^uv\.lock$$' || status=1; \
 	exit $$status
+
+demo: env ## draws a suburb, finds its pools through QGIS, maps and scores them into build/demo
+	@PYTHONPATH=. .venv/bin/python tests/demo/demo.py
+
+qgis: env ## opens QGIS with the plugin from this checkout, in a throwaway profile
+	@.venv/bin/python tests/demo/qgis_profile.py build/qgis build/demo/scene.tif build/demo/detections.gpkg
+
+package: ## builds the ZIP that QGIS's 'Install from ZIP' takes
+	@python3 .ci/package.py

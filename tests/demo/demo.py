@@ -1,0 +1,76 @@
+"""The demo: draws a suburb, finds its swimming pools through QGIS, draws a map of them, and tells how right it was.
+
+    demo.py [--folder build/demo] [--model MODEL.safetensors] [--size PX] [--seed N]
+
+Leaves `scene.tif`, `detections.gpkg`, `map.png` and `summary.json` in the folder. Seconds, tiles and device are what
+the run itself has written; the score is against the scene's exact truth, which the model never sees.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyogrio
+from qgis_profile import ROOT, make_profile, qgis_process
+
+from core.evaluate import evaluate
+
+MODEL = ROOT / "resources" / "models" / "swimming-pools.safetensors"
+QGIS_PYTHON = ROOT / ".venv-qgis" / "bin" / "python"
+IOU = 0.5
+
+
+def main() -> None:
+    options = parse_options()
+    folder = options.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    scene = draw_scene(folder, options.size, options.seed)
+    print("Looking for objects with qgis_process…", flush=True)
+    environment = make_profile(folder / "profile")
+    outputs = detect(scene, options.model.resolve(), folder / "detections.gpkg", environment)
+    draw_map(folder, scene, options.model.resolve(), environment)
+    summary = summarise(folder, scene, outputs)
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
+    print_summary(summary)
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "demo", help="where everything is written")
+    parser.add_argument("--model", type=Path, default=MODEL, help="model file")
+    parser.add_argument("--size", type=int, default=2048, help="side of the scene in px")
+    parser.add_argument("--seed", type=int, default=20, help="which suburb")
+    return parser.parse_args()
+
+
+def draw_scene(folder: Path, size: int, seed: int) -> Path:
+    """Draw the suburb, unless the folder holds this one already."""
+    scene = folder / "scene.tif"
+    asked = folder / "scene.txt"
+    wanted = f"size {size}, seed {seed}\n"
+    if not scene.exists() or not asked.exists() or asked.read_text() != wanted:
+        command = [sys.executable, "-m", "core.scene", "demo", str(scene), "--size", str(size), "--seed", str(seed)]
+        subprocess.run(command, cwd=ROOT, check=True)
+        asked.write_text(wanted)
+    return scene
+
+
+def detect(scene: Path, model: Path, output: Path, environment: dict[str, str]) -> dict[str, Any]:
+    """Run the algorithm as any script would, and return its outputs."""
+    inputs = {"INPUT": str(scene), "MODEL": str(model), "OUTPUT": str(output)}
+    printed = qgis_process(["run", "tilehawk:detect", "-"], environment, json.dumps({"inputs": inputs}))
+    return json.loads(printed)["results"]
+
+
+def draw_map(folder: Path, scene: Path, model: Path, environment: dict[str, str]) -> None:
+    plugins = folder / "profile" / "profiles" / "default" / "python" / "plugins"
+    paths = (plugins, scene, folder / "detections.gpkg", model, folder / "map.png")
+    script = Path(__file__).with_name("draw_map.py")
+    command = [str(QGIS_PYTHON), str(script), *map(str, paths)]
+    subprocess.run(command, env={**environment, "QT_QPA_PLATFORM": "offscreen"}, check=True)
