@@ -131,12 +131,13 @@ def set_up(said: Callable[[str], None], cancelled: Callable[[], bool]) -> str:
     with subprocess.Popen(command, env=environment, text=True, **pipes, **_quiet()) as process:
         reader = threading.Thread(target=follow, daemon=True)
         reader.start()
-        while process.poll() is None:
-            if cancelled():
-                process.kill()
-                raise Cancelled
+        while process.poll() is None and not cancelled():
             reader.join(0.1)
+        stopped = process.poll() is None
+        process.kill()
         reader.join(1)
+    if stopped:
+        raise Cancelled
     if process.returncode:
         raise WorkerError(tr("The set-up failed: {said}").format(said=lines[-1]))
     return str(python_of(own_environment()))

@@ -13,6 +13,7 @@ from qgis.core import (
     QgsRendererCategory,
     QgsSimpleFillSymbolLayer,
     QgsSingleSymbolRenderer,
+    QgsSymbolLayer,
     QgsTextBufferSettings,
     QgsTextFormat,
     QgsVectorLayer,
@@ -76,7 +77,7 @@ def style_not_examined(layer: QgsVectorLayer) -> None:
     edge = QgsSimpleFillSymbolLayer(
         QColor(0, 0, 0, 0), Qt.BrushStyle.NoBrush, QColor(230, 230, 230, 200), Qt.PenStyle.DashLine, 0.3
     )
-    layer.setRenderer(QgsSingleSymbolRenderer(QgsFillSymbol([hatch, edge])))
+    layer.setRenderer(QgsSingleSymbolRenderer(_symbol(hatch, edge)))
     layer.setMapTipTemplate(f'<b>{tr("Not examined")}</b><br>[% "reason" %]')
     layer.triggerRepaint()
 
@@ -88,7 +89,14 @@ def _box_symbol(color: str) -> QgsFillSymbol:
     join = Qt.PenJoinStyle.MiterJoin
     casing = QgsSimpleFillSymbolLayer(fill, Qt.BrushStyle.SolidPattern, CASING, Qt.PenStyle.SolidLine, CASING_MM, join)
     outline = QgsSimpleFillSymbolLayer(fill, Qt.BrushStyle.NoBrush, line, Qt.PenStyle.SolidLine, OUTLINE_MM, join)
-    return QgsFillSymbol([casing, outline])
+    return _symbol(casing, outline)
+
+
+def _symbol(lower: QgsSymbolLayer, upper: QgsSymbolLayer) -> QgsFillSymbol:
+    symbol = QgsFillSymbol()  # a list of layers in its constructor would be deleted by Python while in use
+    symbol.changeSymbolLayer(0, lower)
+    symbol.appendSymbolLayer(upper)
+    return symbol
 
 
 def _labels(card: ModelCard) -> QgsPalLayerSettings:

@@ -73,11 +73,15 @@ def detect_job(
         value_range=_value_range(algorithm, values, context) if given("VALUE_RANGE") else None,
         extent=_extent(algorithm, values, context, raster) if given("EXTENT") else None,
         resolution_m=_resolution(algorithm.parameterAsString(values, "RESOLUTION", context)),
-        classes=tuple(card.classes[card.label(name)].name for name in names.split(",") if name.strip()) or None,
+        classes=tuple(card.classes[card.label(name)].name for name in _listed(names)) or None,
     )
     job.validate()
     _refuse_open_target(job.output, context)
     return job
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def _value_range(

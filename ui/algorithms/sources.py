@@ -64,7 +64,7 @@ def export_area(
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = "GPKG"
     options.layerName = "area"
-    options.layerOptions = ["VERSION=1.2"]
+    options.datasourceOptions = ["VERSION=1.2"]
     writer = QgsVectorFileWriter.create(path, QgsFields(), Qgis.WkbType.MultiPolygon, raster.crs, transforms, options)
     if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
         raise OutputError(tr("The area cannot be written: {why}").format(why=writer.errorMessage()))
