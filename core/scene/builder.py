@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from . import palette
 from .plan import Paint, Patch, Plan, Pool, Roof, Tree, Wing
-from .shapes import blob, bounds, ellipse, rectangle, swept, turned
+from .shapes import blob, bounds, ellipse, rectangle, stretched, swept, turned
 
 EAVES_M = 2.8
 CAR_M = (4.6, 1.9)
@@ -23,14 +24,18 @@ class Frame:
     y: float
     angle: float
 
+    @cached_property
+    def _turn(self) -> np.ndarray:
+        return turned(np.eye(2), self.angle)
+
     def place(self, outline: np.ndarray) -> np.ndarray:
         """From this frame (N, 2) to the plan."""
-        return turned(outline, self.angle) + np.array([self.x, self.y])
+        return outline @ self._turn + (self.x, self.y)
 
     def moved(self, x: float, y: float, angle: float = 0.0) -> Frame:
         """Frame whose origin lies at (x, y) of this one, turned further by `angle`."""
-        origin = self.place(np.array([[x, y]]))[0]
-        return Frame(float(origin[0]), float(origin[1]), self.angle + angle)
+        c, s = math.cos(self.angle), math.sin(self.angle)
+        return Frame(self.x + c * x - s * y, self.y + s * x + c * y, self.angle + angle)
 
 
 class Builder:
@@ -94,10 +99,10 @@ class Builder:
             side, turn = radius * rng.uniform(0.35, 0.6), rng.uniform(0, 2 * math.pi)
             at = centre + radius * 0.85 * np.array([math.cos(turn), math.sin(turn)])
             self.plan.trees.append(Tree(float(at[0]), float(at[1]), side, blob(side, 0.14, rng, 12) + at, paint))
-        core = outline * 0.95 + centre
-        low, high = sun.shadow(0.35 * height), sun.shadow(0.75 * height)
-        self.plan.shadows.append(swept(core + low, high - low))
-        self.plan.roof_shadows.append(core + sun.shadow(max(0.6 * height - EAVES_M - 1, 0)))
+        # The shadow of a ball is as much longer than the ball as the sun is low.
+        crown = stretched(outline * 0.95, sun.shadow(1.0), 1 / sun.z) + centre
+        self.plan.shadows.append(crown + sun.shadow(0.55 * height))
+        self.plan.roof_shadows.append(crown + sun.shadow(max(0.55 * height - EAVES_M - 1, 0)))
 
     def pool(
         self, outline: np.ndarray, coping: np.ndarray, water: Paint, rim: Paint, deep: tuple[float, float]

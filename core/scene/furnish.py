@@ -18,8 +18,8 @@ from .style import Style
 
 def furnish(parcel: Parcel, style: Style, builder: Builder, rng: np.random.Generator) -> None:
     """Fill a parcel in the style of its district."""
-    builder.ground(parcel.outline, style.garden(rng).pick(rng))
-    builder.ground(parcel.behind(parcel.house.near), style.garden(rng).pick(rng))
+    for garden in parcel.split(parcel.house.near):
+        builder.ground(garden, style.garden(rng).pick(rng))
     _lay_drive(parcel, builder, rng)
     lay_beds(parcel, builder, rng)
     _lay_terrace(parcel, builder, rng)

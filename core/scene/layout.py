@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,11 +14,10 @@ from .furnish import furnish
 from .parcel import Parcel
 from .plan import Plan, Sun
 from .shapes import rectangle
+from .streets import ARTERIAL_M, STREET_M, VERGE_M, Place, StreetPaints, lay_arterials, lay_street, open_mouth
 from .style import Style
 
-MARGIN_M = 24.0  # planned around the picture, so that shadows and crowns reach in
-STREET_M = 10.5  # carriageway
-VERGE_M = 3.6  # from the carriageway to the parcels: kerb, strip of grass, pavement
+MARGIN_M = 16.0  # planned around the picture, so that shadows and crowns reach in
 SITES = {"shops": sites.plan_shops, "flats": sites.plan_flats, "park": sites.plan_park, "vacant": sites.plan_vacant}
 SITE_SHARES = {"homes": 0.83, "shops": 0.06, "flats": 0.05, "park": 0.03, "vacant": 0.03}
 
@@ -37,7 +36,6 @@ class District:
     bend: float
     waves: float
     phase: float
-    arterial: float
 
     def place(self, points: np.ndarray) -> np.ndarray:
         """From (u, v) to the plan (N, 2)."""
@@ -52,12 +50,13 @@ class District:
         angle = math.atan2(ahead[1] - here[1], ahead[0] - here[0])
         return Frame(float(here[0]), float(here[1]), angle if facing > 0 else angle + math.pi)
 
-    def strips(self, u0: float, u1: float, v0: float, v1: float) -> list[np.ndarray]:
-        """A band of (u, v) cut along u into quadrilaterals of at most 12 m, so that it follows the bend."""
-        us = np.linspace(u0, u1, max(2, math.ceil((u1 - u0) / 12) + 1))
-        low = self.place(np.stack([us, np.full_like(us, v0)], axis=1))
-        high = self.place(np.stack([us, np.full_like(us, v1)], axis=1))
-        return [np.array([low[k], low[k + 1], high[k + 1], high[k]]) for k in range(len(us) - 1)]
+    def along(self, v: float) -> Place:
+        """Way of a street along u at `v`."""
+        return lambda points: self.place(points + np.array([0.0, v]))
+
+    def across(self, u: float) -> Place:
+        """Way of a street along v at `u`."""
+        return lambda points: self.place(points[:, ::-1] + np.array([u, 0.0]))
 
 
 def plan_suburb(width_m: float, height_m: float, seed: int, density: float) -> Plan:
@@ -70,10 +69,8 @@ def plan_suburb(width_m: float, height_m: float, seed: int, density: float) -> P
     centre = Frame(width_m / 2, height_m / 2, turn)
     reach = math.hypot(width_m, height_m) / 2 + MARGIN_M
     columns, rows = _cuts(reach, rng), _cuts(reach, rng)
-    for line in columns:
-        _plan_arterial(centre.moved(line, 0, math.pi / 2), reach, builder, rng)
-    for line in rows:
-        _plan_arterial(centre.moved(0, line), reach, builder, rng)
+    arterials = [centre.moved(u, 0, math.pi / 2) for u in columns] + [centre.moved(0, v) for v in rows]
+    lay_arterials(arterials, 2 * reach + 20, builder, rng)
     for i in range(len(columns) - 1):
         for j in range(len(rows) - 1):
             u, v, length, depth = columns[i], rows[j], columns[i + 1] - columns[i], rows[j + 1] - rows[j]
@@ -100,7 +97,7 @@ def _plan_district(
         frame, length, depth = frame.moved(length, 0, math.pi / 2), depth, length
     bend = rng.uniform(8, 26) * rng.choice([-1, 1]) if rng.random() < 0.45 else 0.0
     waves, phase = rng.choice([0.5, 1.0]), rng.choice([0.0, math.pi / 2])
-    district = District(frame, length, depth, bend, waves, phase, 8.0)
+    district = District(frame, length, depth, bend, waves, phase)
     kind = rng.choice(list(SITE_SHARES), p=list(SITE_SHARES.values()))
     if kind == "homes":
         _plan_homes(district, Style.pick(rng, density), builder, rng)
@@ -111,32 +108,34 @@ def _plan_district(
 
 def _plan_homes(district: District, style: Style, builder: Builder, rng: np.random.Generator) -> None:
     parcel_depth = rng.uniform(29, 37)
-    pitch = 2 * (parcel_depth + VERGE_M) + STREET_M
-    blocks = max(1, round(district.depth / pitch))
-    edge = district.arterial + VERGE_M
+    blocks = max(1, round(district.depth / (2 * (parcel_depth + VERGE_M) + STREET_M)))
     lines = np.linspace(0, district.depth, blocks + 1)
-    road = palette.ASPHALT if rng.random() < 0.75 else palette.NEW_ASPHALT
-    asphalt, pavement, verge = road.pick(rng), palette.CONCRETE.pick(rng), style.garden(rng).pick(rng)
-    across = [] if district.length < 230 or rng.random() < 0.4 else [district.length * rng.uniform(0.4, 0.6)]
-    breaks = [edge, *(x for u in across for x in (u - STREET_M / 2 - VERGE_M, u + STREET_M / 2 + VERGE_M))]
-    spans = list(zip([edge, *breaks[2::2]], [*breaks[1::2], district.length - edge], strict=True))
+    kerb, edge = ARTERIAL_M / 2, ARTERIAL_M / 2 + VERGE_M
+    half = STREET_M / 2 + VERGE_M
+    cross = [] if district.length < 230 or rng.random() < 0.4 else [district.length * rng.uniform(0.4, 0.6)]
+    stops = [edge, *(u + side for u in cross for side in (-half, half)), district.length - edge]
     width = rng.uniform(14.5, 23)
-    for low, high in itertools.pairwise(lines):
-        front = low + (edge if low == 0 else STREET_M / 2 + VERGE_M)
-        back = high - (edge if high == district.depth else STREET_M / 2 + VERGE_M)
+    for low, high in pairwise(lines):
+        front = low + (edge if low == 0 else half)
+        back = high - (edge if high == district.depth else half)
         middle = (front + back) / 2
-        for start, end in spans:
+        for span in zip(stops[::2], stops[1::2], strict=True):
             for v, facing in ((front, 1), (back, -1)):
-                _plan_row(district, (start, end), v, facing, abs(middle - v), width, style, builder, rng)
-    mouth = 7.0  # streets begin at the kerb of the arterial road
-    for v in lines[1:-1]:
-        _lay_street(district.strips, mouth, district.length - mouth, v, (verge, pavement, asphalt), builder)
-    for u in across:
-        for half, paint in _street_bands((verge, pavement, asphalt)):
-            for k in range(math.ceil(district.depth / 12)):
-                v0, v1 = max(k * 12, mouth), min((k + 1) * 12, district.depth - mouth)
-                quad = np.array([[u - half, v0], [u + half, v0], [u + half, v1], [u - half, v1]])
-                _lay(district.place(quad), paint, builder)
+                _plan_row(district, span, v, facing, abs(middle - v), width, style, builder, rng)
+    paints = StreetPaints(style.garden(rng).pick(rng), rng)
+    streets = [district.along(v) for v in lines[1:-1]]
+    crossings = [district.across(u) for u in cross]
+    for place, end in [(p, district.length) for p in streets] + [(p, district.depth) for p in crossings]:
+        lay_street(place, kerb, end - kerb, paints, builder)
+    for place in streets:
+        open_mouth(place, kerb, 1, paints, builder)
+        open_mouth(place, district.length - kerb, -1, paints, builder)
+    for place in crossings:
+        for v in lines:
+            for side in (-1, 1):
+                if 0 < v + side < district.depth:
+                    reach = kerb if v in (0, district.depth) else STREET_M / 2
+                    open_mouth(place, v + side * reach, side, paints, builder)
 
 
 def _plan_row(
@@ -154,56 +153,10 @@ def _plan_row(
     count = max(1, round((span[1] - span[0]) / width))
     edges = np.linspace(*span, count + 1)
     edges[1:-1] += rng.uniform(-0.06, 0.06, count - 1) * width
-    for u0, u1 in itertools.pairwise(edges):
+    for u0, u1 in pairwise(edges):
         quad = np.array([[u0, v], [u1, v], [u1, v + facing * depth], [u0, v + facing * depth]])
         outline = district.place(quad)
         child = np.random.default_rng(rng.integers(2**63))
-        if builder.near(outline, 12):
+        if builder.near(outline, 6):
             frame = district.at((u0 + u1) / 2, v, facing)
             furnish(Parcel.divide(frame, outline, u1 - u0, depth, VERGE_M, child), style, builder, child)
-
-
-def _street_bands(paints: tuple) -> tuple:
-    verge, pavement, asphalt = paints
-    half = STREET_M / 2
-    return ((half + VERGE_M, pavement), (half + VERGE_M - 1.4, verge), (half + 0.4, pavement), (half, asphalt))
-
-
-def _lay_street(strips, u0: float, u1: float, v: float, paints: tuple, builder: Builder) -> None:
-    for half, paint in _street_bands(paints):
-        for quad in strips(u0, u1, v - half, v + half):
-            _lay(quad, paint, builder)
-
-
-def _lay(quad: np.ndarray, paint, builder: Builder) -> None:
-    builder.ground(quad, paint)
-
-
-def _plan_arterial(frame: Frame, reach: float, builder: Builder, rng: np.random.Generator) -> None:
-    """Lay a straight main road along the frame's x axis, with lines, traffic and a verge."""
-    half = rng.uniform(5.5, 7.5)
-    asphalt = (palette.ASPHALT if rng.random() < 0.6 else palette.NEW_ASPHALT).pick(rng)
-    pavement, line = palette.CONCRETE.pick(rng), palette.PAINT_LINE.pick(rng, 0.9)
-    long = 2 * reach + 20
-    count = math.ceil(long / 24)
-    xs = np.linspace(-long / 2, long / 2, count + 1)
-    verge = (palette.SOIL, palette.LAWN, palette.DRY_LAWN, palette.CONCRETE)[rng.integers(4)].pick(rng)
-    for wide, paint in (
-        (23.2, verge),
-        (2 * half + 5, pavement),
-        (2 * half + 2.4, verge),
-        (2 * half, asphalt),
-    ):
-        for x0, x1 in itertools.pairwise(xs):
-            builder.ground(frame.place(rectangle(x1 - x0, wide, (x0 + x1) / 2)), paint)
-    for x in np.arange(-long / 2, long / 2, 12.0):
-        builder.ground(frame.place(rectangle(3.0, 0.2, x, half / 2)), line)
-        builder.ground(frame.place(rectangle(3.0, 0.2, x, -half / 2)), line)
-    for x0, x1 in itertools.pairwise(xs):
-        builder.ground(frame.place(rectangle(x1 - x0, 0.35, (x0 + x1) / 2)), line)
-    for lane in (-0.75, -0.25, 0.25, 0.75):
-        for x in np.arange(-long / 2, long / 2, 60.0) + rng.uniform(0, 60):
-            if rng.random() < 0.4:
-                at = frame.moved(x + rng.uniform(-20, 20), lane * half, 0.0 if lane > 0 else math.pi)
-                if builder.near(at.place(rectangle(10, 10)), 4):
-                    (builder.lorry if rng.random() < 0.06 else builder.car)(at, rng)

@@ -75,8 +75,9 @@ class Parcel:
             drive=Drive(float(side * (half - wide / 2 - rng.uniform(1.0, 2.5))), wide),
         )
 
-    def behind(self, y: float) -> np.ndarray:
-        """Outline (4, 2) in the plan of the part farther than `y` from the street."""
+    def split(self, y: float) -> tuple[np.ndarray, np.ndarray]:
+        """Outlines (4, 2) in the plan of the parts nearer and farther than `y` from the street."""
         left, right, far_right, far_left = self.outline
         share = y / self.depth
-        return np.array([left + share * (far_left - left), right + share * (far_right - right), far_right, far_left])
+        left_y, right_y = left + share * (far_left - left), right + share * (far_right - right)
+        return np.array([left, right, right_y, left_y]), np.array([left_y, right_y, far_right, far_left])

@@ -9,7 +9,7 @@ import numpy as np
 
 from .paint import Canvas
 from .plan import Plan
-from .shapes import bounds
+from .shapes import all_bounds
 
 T = TypeVar("T")
 
@@ -17,9 +17,9 @@ T = TypeVar("T")
 class Layer(Generic[T]):
     """Things of one kind with their bounds, to find those that touch a canvas without walking through all."""
 
-    def __init__(self, items: Sequence[T], boxes: Sequence[tuple[float, float, float, float]]) -> None:
+    def __init__(self, items: Sequence[T], outlines: list[np.ndarray]) -> None:
         self._items = items
-        self._boxes = np.array(boxes, np.float64).reshape(-1, 4)
+        self._boxes = all_bounds(outlines)
 
     def on(self, canvas: Canvas) -> Iterator[tuple[int, T]]:
         """Place in the plan and thing, in the plan's order, of those that touch a canvas."""
@@ -34,14 +34,14 @@ class Renderer:
 
     def __init__(self, plan: Plan) -> None:
         self._sun = plan.sun
-        self._ground = Layer(plan.ground, [bounds(patch.outline) for patch in plan.ground])
-        self._pools = Layer(plan.pools, [bounds(pool.coping) for pool in plan.pools])
-        self._shadows = Layer(plan.shadows, [bounds(outline) for outline in plan.shadows])
-        self._things = Layer(plan.things, [bounds(patch.outline) for patch in plan.things])
-        self._roofs = Layer(plan.roofs, [roof.extent for roof in plan.roofs])
-        self._fittings = Layer(plan.fittings, [bounds(patch.outline) for patch in plan.fittings])
-        self._roof_shadows = Layer(plan.roof_shadows, [bounds(outline) for outline in plan.roof_shadows])
-        self._trees = Layer(plan.trees, [bounds(tree.outline) for tree in plan.trees])
+        self._ground = Layer(plan.ground, [patch.outline for patch in plan.ground])
+        self._pools = Layer(plan.pools, [pool.coping for pool in plan.pools])
+        self._shadows = Layer(plan.shadows, plan.shadows)
+        self._things = Layer(plan.things, [patch.outline for patch in plan.things])
+        self._roofs = Layer(plan.roofs, [np.array(roof.extent).reshape(2, 2) for roof in plan.roofs])
+        self._fittings = Layer(plan.fittings, [patch.outline for patch in plan.fittings])
+        self._roof_shadows = Layer(plan.roof_shadows, plan.roof_shadows)
+        self._trees = Layer(plan.trees, [tree.outline for tree in plan.trees])
 
     def paint_ground(self, canvas: Canvas) -> None:
         """Paint surfaces and pools; pool k of the plan marks its water with k + 1."""

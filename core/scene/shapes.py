@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -94,10 +95,25 @@ def swept(outline: np.ndarray, offset: np.ndarray) -> np.ndarray:
     return np.array(_half_hull(points) + _half_hull(points[::-1]))
 
 
+def stretched(outline: np.ndarray, direction: np.ndarray, factor: float) -> np.ndarray:
+    """Outline around the origin made `factor` times as long along a direction (2,)."""
+    unit = direction / max(math.hypot(*direction), 1e-9)
+    return outline + np.outer(outline @ unit, (factor - 1) * unit)
+
+
 def bounds(outline: np.ndarray) -> tuple[float, float, float, float]:
     """Smallest and greatest x and y, as xmin, ymin, xmax, ymax."""
-    low, high = outline.min(0), outline.max(0)
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+    (x0, y0), (x1, y1) = np.minimum.reduce(outline).tolist(), np.maximum.reduce(outline).tolist()
+    return x0, y0, x1, y1
+
+
+def all_bounds(outlines: Sequence[np.ndarray]) -> np.ndarray:
+    """Bounds of many outlines at once, float64 (N, 4)."""
+    if not outlines:
+        return np.empty((0, 4))
+    points = np.concatenate(outlines)
+    starts = np.concatenate([[0], np.cumsum([len(outline) for outline in outlines])[:-1]])
+    return np.concatenate([np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)], axis=1)
 
 
 def _half_hull(points: np.ndarray) -> list[tuple[float, float]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -93,10 +93,17 @@ def plan_park(
         wide, count = rng.choice([10.97, 15.0]), rng.integers(1, 4)
         for k in range(count):
             builder.court(at.moved(0, k * wide * 1.6), 23.8 if wide < 12 else 26.0, wide, rng)
-    for _ in range(int(length * depth / rng.uniform(180, 900))):
-        at = frame.moved(rng.uniform(-0.5, 0.5) * length, rng.uniform(-0.5, 0.5) * depth)
-        radius = rng.uniform(1.8, 6)
-        builder.tree(at.x, at.y, radius, 1.9 * radius, palette.CROWNS[rng.integers(4)].pick(rng), rng)
+    path = palette.CONCRETE.pick(rng)
+    for _ in range(rng.integers(1, 4)):
+        at = frame.moved(rng.uniform(-0.4, 0.4) * length, rng.uniform(-0.4, 0.4) * depth, rng.uniform(0, math.pi))
+        builder.ground(at.place(rectangle(min(length, depth) * 0.8, 2.2)), path)
+    for _ in range(int(length * depth / rng.uniform(700, 3000))):
+        grove = frame.moved(rng.uniform(-0.48, 0.48) * length, rng.uniform(-0.48, 0.48) * depth)
+        kind = palette.CROWNS[rng.integers(4)]
+        for _ in range(rng.integers(1, 7)):
+            at = grove.moved(*rng.normal(0, 6, 2))
+            radius = rng.uniform(1.8, 5.5)
+            builder.tree(at.x, at.y, radius, 1.9 * radius, kind.pick(rng), rng)
 
 
 def plan_vacant(
@@ -104,14 +111,21 @@ def plan_vacant(
 ) -> None:
     """Bare ground and weeds, with a few trees and lorries."""
     _cover(frame, length, depth, palette.SOIL if rng.random() < 0.5 else palette.WEEDS, builder, rng)
-    for _ in range(int(length * depth / 500)):
+    track = palette.SOIL.pick(rng, 1.08)
+    for _ in range(rng.integers(1, 5)):
+        at = frame.moved(rng.uniform(-0.3, 0.3) * length, rng.uniform(-0.3, 0.3) * depth, rng.uniform(0, math.pi))
+        for y in (-0.9, 0.9):
+            builder.ground(at.place(rectangle(0.7 * min(length, depth), 0.7, 0, y)), track)
+    for _ in range(int(length * depth / 400)):
         at = frame.moved(rng.uniform(-0.5, 0.5) * length, rng.uniform(-0.5, 0.5) * depth)
-        covers = (palette.SOIL, palette.DRY_LAWN, palette.WEEDS, palette.GRAVEL)
-        builder.ground(at.place(blob(rng.uniform(2, 12), 0.15, rng, 26)), covers[rng.integers(4)].pick(rng))
-        if rng.random() < 0.25:
-            builder.tree(at.x, at.y, rng.uniform(0.8, 3), 4, palette.CROWNS[rng.integers(4)].pick(rng), rng)
-        if rng.random() < 0.03:
-            builder.lorry(at, rng)
+        if rng.random() < 0.5:
+            cover = (palette.SOIL, palette.WEEDS, palette.DRY_LAWN)[rng.integers(3)]
+            builder.ground(at.place(blob(rng.uniform(0.6, 2.5), 0.2, rng)), cover.pick(rng, 0.95))
+        else:
+            radius = min(rng.lognormal(0.2, 0.5), 4.0)
+            builder.tree(at.x, at.y, radius, 1.5 * radius, palette.CROWNS[rng.integers(4)].pick(rng), rng)
+    for _ in range(rng.integers(0, 4)):
+        builder.lorry(frame.moved(rng.uniform(-0.4, 0.4) * length, rng.uniform(-0.4, 0.4) * depth), rng)
 
 
 def _cover(
@@ -121,8 +135,8 @@ def _cover(
     paint = material.pick(rng)
     xs = np.linspace(-length / 2, length / 2, math.ceil(length / 40) + 1)
     ys = np.linspace(-depth / 2, depth / 2, math.ceil(depth / 40) + 1)
-    for x0, x1 in itertools.pairwise(xs):
-        for y0, y1 in itertools.pairwise(ys):
+    for x0, x1 in pairwise(xs):
+        for y0, y1 in pairwise(ys):
             builder.ground(frame.place(rectangle(x1 - x0, y1 - y0, (x0 + x1) / 2, (y0 + y1) / 2)), paint)
 
 
