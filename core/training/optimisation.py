@@ -3,8 +3,8 @@
 import math
 
 import torch
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 WARM_UP_STEPS = 100
 LAST_SHARE = 0.01  # of the learning rate, at the end of the cosine
@@ -28,8 +28,14 @@ def learning_rate_factor(step: int, steps: int) -> float:
 
 
 def averaged(network: nn.Module, decay: float) -> AveragedModel:
-    """The exponential moving average of weights and of batch norms' statistics."""
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    """The exponential moving average of weights and of batch norms' statistics; it forgets faster in the first steps,
+    so that the start's random weights do not linger."""
+
+    def average(old: Tensor, new: Tensor, steps: Tensor) -> Tensor:
+        now = min(decay, (1 + int(steps)) / (10 + int(steps)))
+        return old.lerp(new, 1 - now) if old.is_floating_point() else new
+
+    return AveragedModel(network, avg_fn=average, use_buffers=True)
 
 
 def freeze_batch_norms(network: nn.Module) -> None:

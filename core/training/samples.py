@@ -1,12 +1,12 @@
 """Training samples: random crops of labelled images, drawn from (seed, epoch, index) and nothing else."""
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from affine import Affine
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
@@ -32,16 +32,23 @@ class Picture:
 def load_pictures(
     images: list[LabelledImage], bands: tuple[Band, ...], band_numbers: tuple[int, ...], resolution_m: float | None
 ) -> list[Picture]:
-    """Read whole images at the model's resolution; boxes follow by the ratio of the sizes."""
+    """Read whole images at the model's resolution; boxes follow."""
     pictures = []
     for image in images:
         numbers = band_numbers if image.path.suffix.lower() in (".tif", ".tiff", ".vrt") else None
         with open_raster(str(image.path), bands, resolution_m, bands=numbers) as raster:
             values, _ = raster.read(0, 0, raster.grid.width, raster.grid.height)
-            scale = np.array([raster.grid.width, raster.grid.height]) / raster.source_size
-        truth = Detections.truth(image.truth.boxes * np.tile(scale, 2), image.truth.labels, image.truth.ignore)
+            boxes = image.truth.boxes if raster.to_source is None else _moved(image.truth.boxes, ~raster.to_source)
+        truth = Detections.truth(boxes, image.truth.labels, image.truth.ignore)
         pictures.append(Picture(values, truth, image.path.name))
     return pictures
+
+
+def _moved(boxes: np.ndarray, transform: Affine) -> np.ndarray:
+    """Bounding boxes (N, 4) of boxes after an affine."""
+    corners = [transform @ (boxes[:, i], boxes[:, j]) for i in (0, 2) for j in (1, 3)]
+    x, y = (np.stack([corner[axis] for corner in corners]) for axis in (0, 1))
+    return np.stack([x.min(axis=0), y.min(axis=0), x.max(axis=0), y.max(axis=0)], axis=1)
 
 
 def native_resolution(images: list[LabelledImage]) -> float | None:
@@ -107,7 +114,9 @@ class Sampler:
             drawn = [self.sample(epoch, step * batch_size + i) for i in range(batch_size)]
             return Batch(torch.stack([image for image, _ in drawn]), [truth for _, truth in drawn])
 
-        with ThreadPoolExecutor(1, thread_name_prefix=f"samples-{threading.get_ident()}") as pool:
+        # One core for the thread that prepares: two pools of spinning OpenMP threads take turns on the same cores, which
+        # made a step three times longer. torch keeps this number by thread.
+        with ThreadPoolExecutor(1, "samples", initializer=torch.set_num_threads, initargs=(1,)) as pool:
             ahead = pool.submit(prepare, 0)
             for step in range(steps):
                 batch = ahead.result()

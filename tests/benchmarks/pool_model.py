@@ -1,0 +1,138 @@
+"""How good the bundled swimming pool model is, through the `detect` verb of a real worker.
+
+    .venv/bin/python tests/benchmarks/pool_model.py [--model M.safetensors] [--data FOLDER] [--split val]
+
+Prints a table: AP at IoU 0.3 and 0.5, and F1 at the card's threshold, on the labelled tiles of `--data`
+(`images/`, `annotations.csv`, `split.csv`), on the same tiles refined from 0.6 m to 0.2 m, and on a drawn scene with
+exact truth; beside them a plain colour threshold, the least that a network has to beat.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyogrio.raw
+import rasterio
+import shapely
+import shapely.geometry
+from rasterio.enums import Resampling
+from rasterio.features import shapes
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from core.accuracy.metrics import Assessment  # noqa: E402
+from core.detections.detections import Detections  # noqa: E402
+from core.job.card import read_card  # noqa: E402
+from core.job.jobs import DetectJob  # noqa: E402
+from core.job.worker import Worker  # noqa: E402
+from core.scene.files import write_scene  # noqa: E402
+from core.scene.scene import draw_scene  # noqa: E402
+from core.training.labels import read_folder  # noqa: E402
+
+DEMO_SEED, DEMO_SIZE = 20, 2048  # as the demo's
+Pair = tuple[Detections, Detections]
+
+
+def detections_in_pixels(path: Path, raster: Path) -> Detections:
+    """Boxes of a result, in px of the raster it was made from."""
+    _, _, wkb, (scores,) = pyogrio.raw.read(path, layer="detections", columns=["score"])
+    with rasterio.open(raster) as dataset:
+        to_pixel = ~dataset.transform
+    bounds = shapely.bounds(shapely.from_wkb(wkb)).reshape(-1, 4)
+    x, y = to_pixel @ (bounds[:, [0, 2]].T, bounds[:, [3, 1]].T)
+    boxes = np.stack([x[0], y[0], x[1], y[1]], axis=1)
+    return Detections(boxes, scores.astype(float), np.zeros(len(boxes), np.int64))
+
+
+def colour_threshold(raster: Path) -> Detections:
+    """Connected blue or teal pixels of 8 px and more, as boxes: what a spreadsheet could do."""
+    with rasterio.open(raster) as dataset:
+        red, green, blue = dataset.read((1, 2, 3)).astype(int)
+    pools = ((blue > red + 30) & (green > red + 15) & (blue > 100)).astype(np.uint8)
+    parts = [shapely.geometry.shape(part) for part, _ in shapes(pools, pools == 1, connectivity=8)]
+    boxes = np.array([part.bounds for part in parts if part.area >= 8]).reshape(-1, 4)
+    return Detections(boxes, np.ones(len(boxes)), np.zeros(len(boxes), np.int64))
+
+
+def refined(raster: Path, folder: Path, factor: int) -> Path:
+    """The raster with pixels `factor` times finer, by cubic convolution."""
+    with rasterio.open(raster) as dataset:
+        height, width = dataset.height * factor, dataset.width * factor
+        values = dataset.read((1, 2, 3), out_shape=(3, height, width), resampling=Resampling.cubic)
+        profile = {
+            **dataset.profile,
+            "count": 3,
+            "width": width,
+            "height": height,
+            "driver": "GTiff",
+            "tiled": True,
+            "blockxsize": 256,
+            "blockysize": 256,
+            "photometric": "rgb",
+            "transform": dataset.transform @ rasterio.Affine.scale(1 / factor),
+        }
+    path = folder / f"{raster.stem}_fine.tif"
+    with rasterio.open(path, "w", **profile) as dataset:
+        dataset.write(values)
+    return path
+
+
+def figures(pairs: list[Pair], threshold: float) -> dict[str, float]:
+    """The columns of the table."""
+    assessment = Assessment(pairs)
+    return {
+        "AP30": assessment.average_precision(0.3),
+        "AP50": assessment.average_precision(0.5),
+        "F1@.3": assessment.counts(threshold, 0.3).f1,
+        "F1@.5": assessment.counts(threshold, 0.5).f1,
+        "precision@.3": assessment.counts(threshold, 0.3).precision,
+        "recall@.3": assessment.counts(threshold, 0.3).recall,
+    }
+
+
+def main() -> None:
+    """Run the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, default=ROOT / "resources/models/swimming-pools.safetensors")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data/pools_naip")
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--json", type=Path, help="write the table to this file too")
+    options = parser.parse_args()
+    card = read_card(options.model)
+    images = [image for image in read_folder(options.data, ("pool",))[0] if image.split == options.split]
+    table: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as scratch, Worker(sys.executable) as worker:
+        folder = Path(scratch)
+
+        def found(raster: Path, **settings: object) -> Detections:
+            output = folder / "found.gpkg"
+            job = DetectJob(str(raster), str(options.model.resolve()), str(output), score_floor=0.01, **settings)
+            worker.run(job, lambda event: None, lambda: False)
+            return detections_in_pixels(output, raster)
+
+        name = f"{options.data.name} {options.split}"
+        table[f"{name}, 0.6 m"] = figures([(found(i.path), i.truth) for i in images], card.threshold)
+        fine = [(found(refined(i.path, folder, 3)), i.truth) for i in images]
+        fine = [(Detections(d.boxes / 3, d.scores, d.labels), truth) for d, truth in fine]
+        table[f"{name}, refined to 0.2 m"] = figures(fine, card.threshold)
+        table[f"{name}, colour threshold"] = figures([(colour_threshold(i.path), i.truth) for i in images], 0.5)
+        scene = draw_scene(DEMO_SIZE, DEMO_SEED)
+        raster = folder / "scene.tif"
+        write_scene(raster, scene)
+        pair = (found(raster), Detections.truth(scene.boxes))
+        table[f"scene {DEMO_SIZE} px, seed {DEMO_SEED}"] = figures([pair], card.threshold)
+        table["scene, colour threshold"] = figures([(colour_threshold(raster), pair[1])], 0.5)
+    print(f"{options.model.name}, threshold {card.threshold}")
+    print(f"{'':<36}" + "".join(f"{column:>14}" for column in next(iter(table.values()))))
+    for row, values in table.items():
+        print(f"{row:<36}" + "".join(f"{value:>14.3f}" for value in values.values()))
+    if options.json:
+        options.json.write_text(json.dumps(table, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
