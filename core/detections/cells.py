@@ -23,7 +23,9 @@ def area(boxes: np.ndarray) -> np.ndarray:
 
 def intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Rectangles common to boxes a and b (..., 4), with negative sides where there is none."""
-    return np.concatenate([np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])], axis=-1)
+    common = np.maximum(a, b)
+    np.minimum(a[..., 2:], b[..., 2:], out=common[..., 2:])
+    return common
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -125,9 +127,9 @@ def _sort_rows(
 ) -> _Rows:
     reached = last - first + 1
     box = np.repeat(np.arange(len(boxes)), reached)
-    row = _runs(first, reached)
+    row = runs(first, reached)
     start = row * width + (boxes[box, 0] - left)
-    order = np.argsort(start, kind="stable")
+    order = np.argsort(start)
     box, row = box[order], row[order]
     end = row * width + (boxes[box, 2] - left)
     return _Rows(names[box], boxes[box].T, row, first[box], start[order], end)
@@ -138,7 +140,7 @@ def _compare(a: _Rows, b: _Rows, first: np.ndarray, stop: np.ndarray) -> Iterato
     counts = np.maximum(stop - first, 0)
     for low, high in _chunks(counts):
         i = np.repeat(np.arange(low, high), counts[low:high])
-        j = _runs(first[low:high], counts[low:high])
+        j = runs(first[low:high], counts[low:high])
         hit = (a.edges[1, i] < b.edges[3, j]) & (b.edges[1, j] < a.edges[3, i])
         i, j = i[hit], j[hit]
         # The row is compared, too: at the end of a row a rounded key may touch the next one.
@@ -159,6 +161,6 @@ def _chunks(counts: np.ndarray) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _runs(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Whole numbers from each `first` on, as many as `counts` says, one run after the other."""
+def runs(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Count on from each `first`, as far as `counts` says, one run after the other: (5, 2), (2, 3) give 5 6 2 3 4."""
     return np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)

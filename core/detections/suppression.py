@@ -14,26 +14,23 @@ def nms(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, overlap: floa
     given. The same as torchvision.ops.batched_nms, without its pass over all pairs.
     """
     order = np.argsort(-scores, kind="stable")
-    rank = np.empty(len(scores), np.int64)
-    rank[order] = np.arange(len(scores))
+    boxes, labels = boxes[order], labels[order]
     i, j = overlapping_pairs(boxes, labels, lambda i, j: iou(boxes[i], boxes[j]) > np.float64(overlap))
-    swap = rank[i] > rank[j]
-    alive, _ = decide(rank, np.where(swap, j, i), np.where(swap, i, j), np.zeros(len(rank), bool))
-    return order[alive[order]]
+    better, worse = np.minimum(i, j), np.maximum(i, j)
+    turn = np.argsort(better)
+    alive, _ = decide(better[turn], worse[turn], np.zeros(len(order), bool))
+    return order[alive]
 
 
-def decide(
-    rank: np.ndarray, better: np.ndarray, worse: np.ndarray, doubtful: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def decide(better: np.ndarray, worse: np.ndarray, doubtful: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Decide conflicts: a box lives if and only if no living box of better rank conflicts with it.
 
-    `rank` (N,) int, 0 is best, no two equal; `better` and `worse` (P,) are the conflicting pairs. `doubtful` (N,) bool:
-    boxes whose conflicts are not all known; they cannot live yet, but they can die. Returns two masks (N,): those that
-    live, and those that are dead; the others depend on doubtful ones. The result is unique: ranks are taken in turn.
+    `better` and `worse` (P,) are the conflicting pairs, ordered by the rank of the better. `doubtful` (N,) bool: boxes
+    whose conflicts are not all known; they cannot live yet, but they can die. Returns two masks (N,): those that live,
+    and those that are dead; the others depend on doubtful ones. The result is unique: ranks are taken in turn.
     """
-    order = np.argsort(rank[better], kind="stable")
-    dead, waits = [False] * len(rank), doubtful.tolist()
-    for winner, loser in zip(better[order].tolist(), worse[order].tolist(), strict=True):
+    dead, waits = [False] * len(doubtful), doubtful.tolist()
+    for winner, loser in zip(better.tolist(), worse.tolist(), strict=True):
         if dead[winner]:
             continue
         if waits[winner]:

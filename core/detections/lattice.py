@@ -1,0 +1,51 @@
+"""The regular lattice of tiles that merging works on: who looks where, and who is whose neighbour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LEFT, TOP, RIGHT, BOTTOM = range(4)  # the sides of a box, in the order of its coordinates
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """Tiles in rows and columns, tile `row * cols + col`.
+
+    `windows` (T, 4): each tile's rectangle in the grid frame. `views` (T, 4): the same, unlimited (infinite) where the
+    tile's edge is the edge of the raster or the area. `active` (T,) bool: tiles that are looked at; the others show
+    nothing and never deliver.
+    """
+
+    windows: np.ndarray
+    views: np.ndarray
+    cols: int
+    active: np.ndarray
+
+    def neighbours(self, tiles: np.ndarray) -> np.ndarray:
+        """Edge-adjacent tiles (N, 4) on the left, top, right and bottom; -1 where the lattice ends."""
+        col, last = tiles % self.cols, len(self.windows) - self.cols
+        return np.stack(
+            [
+                np.where(col > 0, tiles - 1, -1),
+                np.where(tiles >= self.cols, tiles - self.cols, -1),
+                np.where(col < self.cols - 1, tiles + 1, -1),
+                np.where(tiles < last, tiles + self.cols, -1),
+            ],
+            axis=1,
+        )
+
+    def blocks(self, tiles: np.ndarray) -> np.ndarray:
+        """Rectangles (B, 4), one for each run of rows that hold some of `tiles` (a mask); they contain those tiles.
+
+        Edge-adjacent tiles of the mask always lie in one block.
+        """
+        grid = tiles.reshape(-1, self.cols)
+        rows = np.flatnonzero(grid.any(axis=1))
+        corners = self.windows.reshape(-1, self.cols, 4)
+        found = []
+        for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []:
+            inside = corners[run][grid[run]]
+            found.append([*inside[:, :2].min(axis=0), *inside[:, 2:].max(axis=0)])
+        return np.array(found, np.float64).reshape(-1, 4)

@@ -1,0 +1,79 @@
+"""Merge what overlapping tiles saw into one set of objects, whatever the order in which tiles arrive.
+
+A box carries its tiles and its view, the rectangle it was seen in. Two boxes of one class agree if, both clipped to
+what both views show, their IoU exceeds AGREE_IOU. Boxes of edge-adjacent tiles that agree, are cut on the sides facing
+each other and are each other's best partner there are parts of one object: connected parts become their bounding
+rectangle, with the highest score. Of objects without a common tile that agree, the best ranked lives. The constants
+come from simulated scenes with an ideal detector, where this rule reached a mean AP50 of .980 (suppression at IoU .5:
+.858; keeping boxes whose centre lies in the tile's core: .865).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .conflicts import conflicts, exposed
+from .detections import Detections
+from .joining import join
+from .lattice import Lattice
+from .suppression import decide
+from .waiting import Waiting, as_waiting
+
+
+class Merger:
+    """Takes tiles in any order and lets objects go as soon as no tile still to come can change them.
+
+    All that leaves until the end is what merging all tiles at once gives. Memory holds what waits: with tiles coming
+    row by row, what lies in about one row of tiles.
+    """
+
+    def __init__(self, views: np.ndarray, windows: np.ndarray, cols: int, active: np.ndarray | None = None) -> None:
+        """`views`, `windows` (T, 4) and `active` (T,) as in `Lattice`; without `active` every tile delivers."""
+        active = np.ones(len(windows), bool) if active is None else np.asarray(active, bool).ravel()
+        self._lattice = Lattice(np.asarray(windows, np.float64), np.asarray(views, np.float64), cols, active)
+        self._read = ~active
+        self._waiting = as_waiting(Detections.empty(), 0, self._lattice)
+        self._incoming: list[Waiting] = []
+
+    @property
+    def read(self) -> np.ndarray:
+        """Tiles (T,) that have been added, or will never come."""
+        return self._read.copy()
+
+    def add(self, tile: int, detections: Detections) -> None:
+        """Add all that one tile shows, boxes in its own frame, suppressed in the tile; empty where it shows nothing."""
+        if self._read[tile]:
+            raise ValueError(f"Tile {tile} has been added before or is not active")
+        self._read[tile] = True
+        self._incoming.append(as_waiting(detections, tile, self._lattice))
+
+    def absorb(self, waiting: Waiting, read: np.ndarray) -> None:
+        """Take over what waits in another merger of the same lattice, and the tiles it has `read` (T,)."""
+        if (read & self._read & self._lattice.active).any():
+            raise ValueError("A tile has been read by both mergers")
+        self._read |= read
+        self._incoming.append(waiting)
+
+    def waiting(self) -> Waiting:
+        """What has not left yet, for another merger to absorb; call `finals` before."""
+        return Waiting.concatenate([self._waiting, *self._incoming])
+
+    def finals(self) -> Detections:
+        """Let go what no tile still to come can change: float64, in the grid frame, in no particular order."""
+        found = join(self.waiting(), self._lattice)
+        faces = found.part_faces & ~self._read[self._lattice.neighbours(found.part_tile)]
+        found = replace(found, part_faces=faces)
+        grows = np.zeros(len(found), bool)
+        grows[found.part_of[faces.any(axis=1)]] = True
+        doubtful = grows | exposed(found, grows, self._lattice.blocks(~self._read))
+        lives, dead = decide(*conflicts(found, grows), doubtful)
+        self._incoming = []
+        self._waiting = found.take(~lives & ~dead)
+        return Detections(found.boxes[lives], found.scores[lives], found.labels[lives])
+
+    def finish(self) -> Detections:
+        """Let go all the rest; tiles that have not been added show nothing."""
+        self._read[:] = True
+        return self.finals()

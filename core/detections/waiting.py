@@ -1,0 +1,89 @@
+"""Objects not yet decided: the boxes tiles show, with the view each was seen in, and what is told from both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from .cells import intersection, iou
+from .detections import Detections
+from .lattice import Lattice
+
+AGREE_IOU = 0.5
+CUT_PX = 2.0  # a side this near to the edge of its view is cut,
+CUT_PART = 0.15  # or this near as a part of the box's width or height across it: how far detectors miss a tile's edge
+
+
+@dataclass(frozen=True, eq=False)
+class Waiting:
+    """Objects that tiles still to come may change, as columns that `numpy.savez` takes.
+
+    Per object (N): `boxes` and `views` (N, 4) float64 in the grid frame, `scores`, `labels`. Per part (M), a box that
+    one tile shows: `part_of`, its object; `part_tile`; `part_boxes` (M, 4); `part_faces` (M, 4) bool, the sides on
+    which it is cut and the next tile is still to come.
+    """
+
+    boxes: np.ndarray
+    views: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    part_of: np.ndarray
+    part_tile: np.ndarray
+    part_boxes: np.ndarray
+    part_faces: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def take(self, which: np.ndarray) -> Waiting:
+        """Keep the objects of a mask (N,), with their parts."""
+        parts = which[self.part_of]
+        number = np.cumsum(which) - 1
+        return Waiting(
+            *(column[which] for column in (self.boxes, self.views, self.scores, self.labels)),
+            number[self.part_of[parts]],
+            *(column[parts] for column in (self.part_tile, self.part_boxes, self.part_faces)),
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence[Waiting]) -> Waiting:
+        """Put several side by side, nothing joined yet."""
+        columns = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Waiting)}
+        before = np.cumsum([0, *(len(part) for part in parts[:-1])])
+        columns["part_of"] = np.concatenate([part.part_of + n for part, n in zip(parts, before, strict=True)])
+        return Waiting(**columns)
+
+
+def as_waiting(detections: Detections, tile: int, lattice: Lattice) -> Waiting:
+    """Take what one tile shows, boxes in the tile's frame; each box is an object of one part."""
+    window = lattice.windows[tile]
+    boxes = intersection(detections.moved(window[0], window[1]).boxes, window[None])
+    solid = (boxes[:, :2] < boxes[:, 2:]).all(axis=1)
+    boxes = boxes[solid]
+    tiles = np.full(len(boxes), tile, np.int64)
+    views = np.broadcast_to(lattice.views[tile], boxes.shape)
+    return Waiting(
+        boxes,
+        views,
+        detections.scores[solid].astype(np.float64),
+        detections.labels[solid].astype(np.int64),
+        np.arange(len(boxes)),
+        tiles,
+        boxes,
+        cut_sides(boxes, views) & (lattice.neighbours(tiles) >= 0),
+    )
+
+
+def cut_sides(boxes: np.ndarray, views: np.ndarray) -> np.ndarray:
+    """Sides (N, 4) bool of boxes that lie at the edge of what was seen of them."""
+    inside = np.concatenate([boxes[:, :2] - views[:, :2], views[:, 2:] - boxes[:, 2:]], axis=1)
+    side = boxes[:, 2:] - boxes[:, :2]
+    return inside <= np.maximum(CUT_PX, CUT_PART * np.concatenate([side, side], axis=1))
+
+
+def agreement(boxes: np.ndarray, views: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """IoU of boxes i and j, both clipped to what both views show."""
+    common = intersection(views[i], views[j])
+    return iou(intersection(boxes[i], common), intersection(boxes[j], common))
