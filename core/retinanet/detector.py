@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..detections.detections import Detections
 from ..job.card import ModelCard
@@ -14,6 +15,8 @@ from .decoding import Decoded, decode
 from .device import Backend, choose_backend
 from .folding import fold_batch_norms
 from .network import RetinaNetwork, flatten
+
+TORCHVISION_MULTIPLE_PX = 32  # size_divisible of its GeneralizedRCNNTransform
 
 
 class Detector:
@@ -34,9 +37,8 @@ class Detector:
         self.std = torch.tensor(std, device=self.backend.device).reshape(1, -1, 1, 1)
         self._anchors: dict[tuple[int, int], Tensor] = {}
 
-    @torch.inference_mode()
     def __call__(self, images: np.ndarray, score_floor: float, nms_overlap: float) -> list[Detections]:
-        """Images uint8 (N, C, H, W), values 0-255, H and W multiples of the coarsest stride, to detections for each.
+        """Images uint8 (N, C, H, W), values 0-255, to detections for each.
 
         Boxes float32 (n, 4) xyxy px in the frame of their image, best first, suppressed per class.
         """
@@ -47,19 +49,21 @@ class Detector:
         ends = np.searchsorted(image, np.arange(len(images) + 1))
         return [Detections(boxes[a:b], scores[a:b], labels[a:b].astype(np.int64)) for a, b in pairwise(ends)]
 
+    @torch.inference_mode()
     def detect(self, images: Tensor, score_floor: float, nms_overlap: float) -> Decoded:
         """As calling it, with tensors on the device."""
-        shape = (images.shape[2], images.shape[3])
-        logits, deltas = self.network(self.normalise(images))
+        architecture = self.card.architecture
+        values = self.normalise(images)
+        logits, deltas = self.network(values)
+        shape = (values.shape[2], values.shape[3])
         if shape not in self._anchors:
             maps = [(level.shape[2], level.shape[3]) for level in logits]
-            self._anchors[shape] = grid_anchors(self.card.architecture, maps, shape, self.backend.device)
-        architecture = self.card.architecture
+            self._anchors[shape] = grid_anchors(architecture, maps, shape, self.backend.device)
         return decode(
             flatten(logits, len(self.card.classes)),
             flatten(deltas, 4),
             self._anchors[shape],
-            shape,
+            (images.shape[2], images.shape[3]),
             architecture.box_weights,
             score_floor,
             nms_overlap,
@@ -67,7 +71,13 @@ class Detector:
         )
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Images uint8 (N, C, H, W) to zero mean and unit deviation by band, in the network's number format."""
-        values = images.to(self.backend.device).float()
-        values = ((values - self.mean) / self.std).to(self.backend.dtype)
-        return values.contiguous(memory_format=torch.channels_last)
+        """Images uint8 (N, C, H, W) to zero mean and unit deviation by band, in the network's number format.
+
+        Padded with zeros at the bottom and right to a multiple of the coarsest stride; with torchvision's strides to
+        one of 32 px, as it does: it sees DeepForest's tiles of 400 px as 416.
+        """
+        architecture = self.card.architecture
+        multiple = TORCHVISION_MULTIPLE_PX if architecture.strides == "torchvision" else architecture.coarsest_stride
+        values = (images.to(self.backend.device).float() - self.mean) / self.std
+        values = functional.pad(values, (0, -images.shape[3] % multiple, 0, -images.shape[2] % multiple))
+        return values.to(self.backend.dtype, memory_format=torch.channels_last)

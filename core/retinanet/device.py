@@ -35,8 +35,7 @@ def choose_backend(device: str = "auto") -> Backend:
     if device == "cuda" or (device == "auto" and cuda):
         cards = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
         best = max(range(len(cards)), key=lambda i: (cards[i].major, cards[i].minor, cards[i].total_memory, -i))
-        dtype = torch.bfloat16 if cards[best].major >= 8 else torch.float16
-        return Backend(torch.device("cuda", best), dtype, cards[best].name)
+        return Backend(torch.device("cuda", best), _cuda_dtype(cards[best].major), cards[best].name)
     if device == "mps" or (device == "auto" and mps):
         return Backend(torch.device("mps"), torch.float32, "Apple graphics processor")
     dtype = torch.bfloat16 if _cpu_has_bfloat16() else torch.float32
@@ -44,8 +43,16 @@ def choose_backend(device: str = "auto") -> Backend:
     return Backend(torch.device("cpu"), dtype, name)
 
 
+def _cuda_dtype(major: int) -> torch.dtype:
+    """bfloat16 from Ampere (8) on, half precision on Volta and Turing (7); before, it is slower than float32."""
+    if major >= 8:
+        return torch.bfloat16
+    return torch.float16 if major == 7 else torch.float32
+
+
 def _cpu_has_bfloat16() -> bool:
     capabilities = torch.backends.cpu.get_cpu_capability()
     if "AVX512" not in capabilities and "AMX" not in capabilities:
         return False
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # private: their names may go
+    return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)

@@ -37,8 +37,9 @@ class AnchorLabels:
 def label_anchors(anchors: Tensor, truth: Truth) -> AnchorLabels:
     """Match anchors (anchors, 4) to objects: IoU of 0.5 or more is an object, under 0.4 background, between neither.
 
-    An object that no anchor reaches takes those of its highest IoU. Anchors that lie by half or more in a box to
-    ignore, and match no other object, count neither way.
+    The anchors of an object's highest IoU match too, however low it is, so that small objects are learnt; like every
+    anchor they take the object that they fit best. Anchors that lie by half or more in a box to ignore, and match no
+    other object, count neither way.
     """
     matched = torch.full((len(anchors),), AnchorLabels.BACKGROUND, device=anchors.device)
     objects = torch.nonzero(~truth.ignore).flatten()

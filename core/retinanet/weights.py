@@ -5,28 +5,33 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ..job.card import CARD_KEY, ModelCard, card_to_json, read_card
 from ..job.errors import ModelError, OutputError
+from ..job.unfinished import unfinished_path
 from .network import RetinaNetwork, build_network
 
 
 def save_model(path: str | Path, card: ModelCard, state: dict[str, Tensor]) -> None:
-    """Write card and weights; floating-point weights in half precision. Replaces `path` only when all is written."""
+    """Write card and weights, those of convolutions in half precision. Replaces `path` only when all is written.
+
+    Biases and norms, a hundredth of the file, stay float32: a variance that half precision rounds to 0 has no
+    reciprocal where eps is 0. Raises ModelError where weights are not finite, OutputError where the disk refuses.
+    """
     path = Path(path)
-    tensors = {
-        name: (value.detach().cpu().half() if value.is_floating_point() else value.detach().cpu()).contiguous()
-        for name, value in state.items()
-        if not name.endswith("num_batches_tracked")
-    }
-    too_large = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
-    if too_large:
-        raise ModelError(f"The weights '{too_large[0]}' are not finite numbers: the training has diverged.")
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    tensors = {}
+    for name, value in state.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        stored = value.detach().to("cpu", torch.float16 if value.ndim > 1 else torch.float32)
+        if not torch.isfinite(stored).all():
+            raise ModelError(f"The weights '{name}' are no numbers, or too large to be saved: the training diverged.")
+        tensors[name] = stored.contiguous()
+    scratch = unfinished_path(path, os.getpid())
     try:
-        save_file(tensors, scratch, metadata={CARD_KEY: card_to_json(card)})
+        scratch.write_bytes(save(tensors, metadata={CARD_KEY: card_to_json(card)}))
         scratch.replace(path)
     except OSError as problem:
         raise OutputError(f"The model '{path}' cannot be written: {problem.strerror or problem}.") from problem
@@ -36,15 +41,39 @@ def save_model(path: str | Path, card: ModelCard, state: dict[str, Tensor]) -> N
 
 def load_model(path: str | Path) -> tuple[ModelCard, RetinaNetwork]:
     """Read a model file and build its network, float32, in evaluation mode; raises ModelError with a sentence."""
-    card = read_card(path)
+    card, path = read_card(path), Path(path)
     try:
-        state = {name: value.float() for name, value in load_file(path).items()}
+        state = {name: value.to(torch.float32, copy=True) for name, value in load_file(path).items()}
     except (SafetensorError, OSError) as problem:
-        raise ModelError(f"The weights of '{Path(path).name}' are damaged: {problem}.") from problem
-    network = build_network(card.architecture, len(card.classes), len(card.bands))
+        raise ModelError(f"The weights of '{path.name}' are damaged: {problem}.") from problem
     try:
-        network.load_state_dict(state)
-    except RuntimeError as problem:
-        what = str(problem).splitlines()[1].strip() if "\n" in str(problem) else str(problem)
-        raise ModelError(f"The weights of '{Path(path).name}' do not fit its card: {what}") from problem
+        with torch.device("meta"):  # shapes alone: nothing is allocated before the weights are known to fit
+            network = build_network(card.architecture, len(card.classes), len(card.bands))
+    except ValueError as problem:
+        raise ModelError(f"The network of '{path.name}' cannot be built: {problem}.") from problem
+    misfit = _misfit(network.state_dict(), state)
+    if misfit:
+        raise ModelError(f"The weights of '{path.name}' do not fit its card: {misfit}.")
+    for name, value in state.items():
+        if not torch.isfinite(value).all():
+            raise ModelError(f"The weights '{name}' of '{path.name}' are damaged: they hold values without a number.")
+    network.load_state_dict(state, assign=True)
     return card, network.eval()
+
+
+def _misfit(expected: dict[str, Tensor], found: dict[str, Tensor]) -> str:
+    """What is wrong first about weights for a network, "" if nothing."""
+    missing = [name for name in expected if name not in found and not name.endswith("num_batches_tracked")]
+    if missing:
+        return f"{len(missing)} are missing, among them '{missing[0]}'"
+    extra = [name for name in found if name not in expected]
+    if extra:
+        return f"{len(extra)} are unknown, among them '{extra[0]}'"
+    for name, value in found.items():
+        if value.shape != expected[name].shape:
+            return f"'{name}' is {_size(value)}, not {_size(expected[name])}"
+    return ""
+
+
+def _size(value: Tensor) -> str:
+    return " x ".join(str(n) for n in value.shape) or "a single number"

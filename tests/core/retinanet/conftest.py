@@ -1,0 +1,36 @@
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from core.job.card import Architecture, Band, ModelCard, ObjectClass
+
+SMALL = Architecture(
+    backbone="resnet18",
+    backbone_stages=3,
+    levels=("P2", "P3", "P4"),
+    channels=32,
+    head_channels=32,
+    head_depth=1,
+    anchor_sizes=(12.0, 24.0, 48.0),
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small tensors on busy cores: threads would only wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def small() -> Architecture:
+    return SMALL
+
+
+@pytest.fixture
+def card() -> ModelCard:
+    bands = tuple(Band(role) for role in ("red", "green", "blue"))
+    return ModelCard("small", (ObjectClass("pool"), ObjectClass("roof")), bands, 0.6, SMALL)
