@@ -141,13 +141,13 @@ class KeptDetector:
 
     def __call__(self, path: str, device: str) -> Detector:
         """Load the model, unless it is the last one, on the same device, and its file has not changed."""
-        from .detect import open_detector
+        from .detect import load_detector
 
         status = Path(path).stat()
         key = (path, status.st_mtime_ns, status.st_size, device)
         if self._detector is None or key != self._key:
             self.forget()
-            self._detector, self._key = open_detector(path, device), key
+            self._detector, self._key = load_detector(path, device), key
         return self._detector
 
     def forget(self) -> None:

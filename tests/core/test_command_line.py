@@ -93,12 +93,11 @@ def test_relative_paths_become_absolute_and_gdal_names_stay(tmp_path, monkeypatc
 def test_every_field_of_a_training_is_an_option_with_help():
     fields = set(TrainJob.__dataclass_fields__) - {"data", "output"}
     assert set(TRAIN_HELP) == fields
-    job = train_job(
-        parse_arguments(
-            ["train", "/data/a", "/data/b", "--output", "/data/m.safetensors", "--levels", "P2,P3", "--epochs", "3"]
-            + ["--anchor-sizes", "8,16", "--start-from", "/data/old.safetensors", "--bands", "4,1,2", "--name", "pools"]
-        )
+    line = (
+        "train /data/a /data/b --output /data/m.safetensors --levels P2,P3 --epochs 3 --anchor-sizes 8,16 "
+        "--start-from /data/old.safetensors --bands 4,1,2 --name pools"
     )
+    job = train_job(parse_arguments(line.split()))
     assert job == TrainJob(
         data=("/data/a", "/data/b"),
         output="/data/m.safetensors",
