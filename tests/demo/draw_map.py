@@ -1,4 +1,4 @@
-"""Draws a picture of a detection as QGIS shows it, in QGIS's Python: the whole raster, and beside it a part of it close up.
+"""Draws a detection as QGIS shows it: the whole raster, and beside it a part of it close up. For QGIS's Python.
 
     draw_map.py PLUGINS RASTER DETECTIONS MODEL PICTURE.png
 
@@ -8,6 +8,7 @@ PLUGINS is the folder in which the plugin lies as `tilehawk`; the boxes have the
 import sys
 
 from qgis.core import (
+    Qgis,
     QgsApplication,
     QgsMapRendererParallelJob,
     QgsMapSettings,
@@ -16,7 +17,7 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QPointF, QRectF, QSize, Qt
+from qgis.PyQt.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
 from qgis.PyQt.QtGui import QColor, QFont, QImage, QPainter, QPen
 
 PANEL_PX = 1000
@@ -73,6 +74,9 @@ def render(layers: list, extent: QgsRectangle) -> QImage:
     settings.setOutputSize(QSize(PANEL_PX, PANEL_PX))
     settings.setOutputDpi(DPI)
     settings.setBackgroundColor(PAPER)
+    labels = settings.labelingEngineSettings()
+    labels.setFlag(Qgis.LabelingFlag.UsePartialCandidates, False)
+    settings.setLabelingEngineSettings(labels)
     job = QgsMapRendererParallelJob(settings)
     job.start()
     job.waitForFinished()
@@ -91,7 +95,7 @@ def compose(panels: list[QImage], extents: list[QgsRectangle], title: str) -> QI
     line = QRectF(MARGIN_PX, 0, size.width() - 2 * MARGIN_PX, TITLE_PX)
     painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, title)
     places = [QRectF(MARGIN_PX + i * (PANEL_PX + MARGIN_PX), TITLE_PX, PANEL_PX, PANEL_PX) for i in range(2)]
-    for place, panel, extent in zip(places, panels, extents):
+    for place, panel, extent in zip(places, panels, extents, strict=True):
         painter.drawImage(place.topLeft(), panel)
         draw_scale_bar(painter, place, extent.width())
     painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -100,9 +104,7 @@ def compose(panels: list[QImage], extents: list[QgsRectangle], title: str) -> QI
     whole, part = extents
     scale = PANEL_PX / whole.width()
     corner = QPointF((part.xMinimum() - whole.xMinimum()) * scale, (whole.yMaximum() - part.yMaximum()) * scale)
-    painter.drawRect(
-        QRectF(places[0].topLeft() + corner, QSize(round(part.width() * scale), round(part.height() * scale)))
-    )
+    painter.drawRect(QRectF(places[0].topLeft() + corner, QSizeF(part.width() * scale, part.height() * scale)))
     painter.end()
     return paper
 
@@ -112,12 +114,12 @@ def draw_scale_bar(painter: QPainter, place: QRectF, width: float) -> None:
     longest = width / 4
     power = 10 ** (len(str(int(longest))) - 1)
     length = max(step * power for step in STEPS if step * power <= longest)
-    bar = QRectF(place.left() + 28, place.bottom() - 36, length / width * PANEL_PX, 8)
-    painter.fillRect(bar.adjusted(-14, -40, 14, 14), QColor(0, 0, 0, 150))
+    bar = QRectF(place.left() + 16, place.bottom() - 20, length / width * PANEL_PX, 6)
+    painter.fillRect(bar.adjusted(-8, -32, 8, 10), QColor(0, 0, 0, 170))
     painter.fillRect(bar, INK)
     painter.setFont(font(20))
     painter.setPen(INK)
-    painter.drawText(bar.adjusted(0, -34, 200, -8), Qt.AlignmentFlag.AlignVCenter, f"{length:g} m")
+    painter.drawText(bar.adjusted(0, -30, 0, -6), Qt.AlignmentFlag.AlignCenter, f"{length:g} m")
 
 
 def font(size_px: int) -> QFont:

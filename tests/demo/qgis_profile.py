@@ -43,8 +43,7 @@ def qgis_process(arguments: list[str], environment: dict[str, str], stdin: str |
         ["qgis_process", *arguments],
         env={**environment, "QT_QPA_PLATFORM": "offscreen"},
         input=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )
