@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import ExitStack
 
 import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform
@@ -22,7 +24,9 @@ def open_dataset(path: str, name: str, stack: ExitStack) -> tuple[DatasetReader 
     A raster without a map grid but with ground control points or rational polynomial coefficients comes as a north-up
     virtual one with an alpha band. Raises RasterError where there is nothing that can be read as an image.
     """
-    dataset = stack.enter_context(rasterio.open(path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # placement says it to the user
+        dataset = stack.enter_context(rasterio.open(path))
     _require_image(dataset, name)
     warped = _onto_map(dataset, name)
     if warped is None:

@@ -19,7 +19,7 @@ MAX_CELLS = 16_000_000
 class Examined:
     """Notes, in square cells of the planned window, where pixels were read and where any of them was valid.
 
-    `empty_tiles`: active tiles without any valid pixel. `cell_px`: 32, doubled until the cells of the window fit in 16 MB.
+    `empty_tiles`: active tiles without any valid pixel. `cell_px`: 32, doubled until the cells fit in 16 MB.
     """
 
     def __init__(self, plan: TilePlan) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
 
 import rasterio
 from rasterio._err import CPLE_BaseError  # what GDAL itself raises; rasterio.errors does not offer it
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 
 from ..job.errors import RasterError
 
@@ -28,8 +27,7 @@ def gdal_session(name: str) -> Iterator[None]:
     """
     settings = {"GDAL_CACHEMAX": CACHE_BYTES, "GDAL_HTTP_MAX_RETRY": 3, "GDAL_HTTP_RETRY_DELAY": 1}
     try:
-        with rasterio.Env(**settings), warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.Env(**settings):
             yield
     except (RasterioError, CPLE_BaseError, OSError) as problem:
         raise RasterError(f"'{name}' cannot be read: {_reason(problem)}.") from problem

@@ -41,7 +41,7 @@ class Source:
             return
         described = [_describe(dataset, index) for index in choice.indexes]
         self.ranges, self.notices = choose_ranges(described, card_bands, value_range, self._sample)
-        if all(source.dtype in ("uint16", "int16") for source in described):
+        if {source.dtype for source in described} in ({"uint16"}, {"int16"}):
             every = np.arange(65536, dtype=np.uint16).view(described[0].dtype)
             self._lookup = to_bytes(np.broadcast_to(every, (len(described), 1, 65536)), self.ranges)[:, 0]
 
@@ -67,7 +67,7 @@ class Source:
         palette = self._choice.palette
         if palette is not None:
             return palette[:, np.clip(raw[0], 0, palette.shape[1] - 1)]
-        if self._lookup is not None:
+        if self._lookup is not None and raw.dtype.itemsize == 2:
             keys = raw.view(np.uint16)
             return np.stack([table[keys[i]] for i, table in zip(self._order, self._lookup, strict=True)])
         if self._order == list(range(len(raw))):
