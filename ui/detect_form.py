@@ -14,7 +14,6 @@ from qgis.core import (
     QgsProcessingOutputLayerDefinition,
     QgsProject,
     QgsRasterLayer,
-    QgsReferencedRectangle,
 )
 from qgis.gui import (
     QgsAbstractProcessingParameterWidgetWrapper,
@@ -27,14 +26,13 @@ from qgis.gui import (
     QgsProcessingParameterWidgetContext,
 )
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QSlider, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
 from ..core.job.card import ModelCard
+from .area_picker import AreaPicker
 from .model_picker import ModelPicker
 from .settings import read_settings
 from .wording import tr
-
-WHOLE, VISIBLE, POLYGONS = range(3)
 
 
 class DetectForm(QWidget):
@@ -49,11 +47,10 @@ class DetectForm(QWidget):
         self._algorithm, self._canvas = algorithm, canvas
         self._context = QgsProcessingContext()
         self._context.setProject(QgsProject.instance())
-        self._wrappers = {name: self._wrapper(name) for name in ("INPUT", "MASK", *self._advanced_names())}
+        self._wrappers = {name: self._wrapper(name) for name in ("INPUT", *self._advanced_names())}
         self.raster = self._widget("INPUT")
-        self.mask = self._widget("MASK")
         self.model = ModelPicker()
-        self.area = self._make_area()
+        self.area = AreaPicker(canvas)
         self.threshold, self.slider, confidence = self._make_confidence()
         self.output = self._make_output()
         form = QFormLayout()
@@ -63,7 +60,6 @@ class DetectForm(QWidget):
             (tr("Raster"), self.raster),
             (tr("Model"), self.model),
             (tr("Area"), self.area),
-            ("", self.mask),
             (tr("Confidence"), confidence),
             (tr("Result"), self.output),
         ):
@@ -74,21 +70,18 @@ class DetectForm(QWidget):
         layout.addWidget(self.advanced)
         layout.addStretch()
         self._finish_wrappers()
-        self.mask.setVisible(False)
-        self.area.currentIndexChanged.connect(lambda index: self.mask.setVisible(index == POLYGONS))
         self.model.changed.connect(self._take_card)
         self._take_card(self.model.card)
 
     def parameters(self) -> dict[str, Any]:
-        """Parameters of the algorithm as the form stands; what is left to the model is left out."""
-        values = {name: wrapper.parameterValue() for name, wrapper in self._wrappers.items() if name != "MASK"}
+        """Parameters of the algorithm as the form stands; what is left to the model is left out.
+
+        Raises InvalidJob where the chosen area is none.
+        """
+        values = {name: wrapper.parameterValue() for name, wrapper in self._wrappers.items()}
+        values.update(self.area.parameters())
         values["MODEL"] = self.model.path()
         values["THRESHOLD"] = round(self.threshold.value(), 2)
-        if self.area.currentIndex() == VISIBLE:
-            settings = self._canvas.mapSettings()
-            values["EXTENT"] = QgsReferencedRectangle(settings.visibleExtent(), settings.destinationCrs())
-        if self.area.currentIndex() == POLYGONS:
-            values["MASK"] = self._wrappers["MASK"].parameterValue()
         path = self.output.filePath().strip()
         if path and not Path(path).suffix:
             path += ".gpkg"
@@ -100,11 +93,6 @@ class DetectForm(QWidget):
     def set_raster(self, layer: QgsMapLayer | str) -> None:
         """Choose the raster: a layer of the project, or a file's path."""
         self._wrappers["INPUT"].setParameterValue(layer, self._context)
-
-    def set_area_layer(self, layer: QgsMapLayer) -> None:
-        """Choose the polygons of a layer as the area."""
-        self.area.setCurrentIndex(POLYGONS)
-        self._wrappers["MASK"].setParameterValue(layer, self._context)
 
     def offer_active_layer(self, layer: QgsMapLayer | None) -> None:
         """Choose the layer that is active in QGIS where it is a raster."""
@@ -134,12 +122,6 @@ class DetectForm(QWidget):
         wrappers = list(self._wrappers.values())
         for wrapper in wrappers:
             wrapper.postInitialize(wrappers)
-
-    def _make_area(self) -> QComboBox:
-        area = QComboBox()
-        area.addItems([tr("Whole raster"), tr("What the map shows now"), tr("Inside the polygons of a layer")])
-        area.setToolTip(tr("Which part of the raster to look at"))
-        return area
 
     def _make_confidence(self) -> tuple[QgsDoubleSpinBox, QSlider, QHBoxLayout]:
         tooltip = tr(

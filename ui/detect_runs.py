@@ -5,9 +5,17 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from qgis.core import Qgis, QgsApplication, QgsProcessingAlgRunnerTask, QgsProcessingContext, QgsProcessingFeedback
+from qgis.core import (
+    Qgis,
+    QgsApplication,
+    QgsProcessingAlgRunnerTask,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsTask,
+)
 from qgis.gui import QgisInterface, QgsGui
 from qgis.PyQt.QtCore import QEventLoop, QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtWidgets import QApplication
 
 from ..core.job.errors import InvalidJob
 from .environment_tasks import cancel_tasks
@@ -69,7 +77,8 @@ class DetectRun(QObject):
 
     def start(self) -> None:
         """Hand the run to QGIS's task manager and note it in Processing's history."""
-        task = QgsProcessingAlgRunnerTask(self._algorithm, self._parameters, self._context, self._feedback)
+        flags = QgsTask.Flag.CanCancel | QgsTask.Flag.Silent  # the message bar says more than 'Task complete'
+        task = QgsProcessingAlgRunnerTask(self._algorithm, self._parameters, self._context, self._feedback, flags)
         if task.isCanceled():
             raise InvalidJob(self._feedback.problem or tr("The detection could not be started."))
         task.executed.connect(self._finish)
@@ -142,6 +151,7 @@ class DetectRuns(QObject):
             loop.exec()
 
     def _tell(self, ok: bool, sentence: str) -> None:
+        QApplication.alert(self._iface.mainWindow())  # for who works in another window meanwhile
         bar = self._iface.messageBar()
         if ok:
             bar.pushMessage("Tilehawk", sentence, Qgis.MessageLevel.Success, 0)

@@ -8,6 +8,7 @@ from qgis.gui import QgsGui
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QDialogButtonBox, QLineEdit, QSlider
+from tilehawk.core.job.errors import InvalidJob
 
 from tests.ui.scenery import CRS, wait_until
 
@@ -105,17 +106,21 @@ def test_visible_map_and_polygons_become_the_area(dialog, qgis_iface, raster_lay
     canvas.setDestinationCrs(raster_layer.crs())
     canvas.setExtent(QgsRectangle(480010, 3759960, 480030, 3759980))
     assert "EXTENT" not in dialog.form.parameters()
-    dialog.form.area.setCurrentIndex(1)
+    dialog.form.area.kind.setCurrentIndex(1)
     extent = dialog.form.parameters()["EXTENT"]
     assert extent.crs() == raster_layer.crs()
     assert QgsRectangle(extent) == canvas.mapSettings().visibleExtent()
+    dialog.form.area.kind.setCurrentIndex(2)
+    with pytest.raises(InvalidJob, match="Choose a layer of polygons"):  # never the whole raster instead
+        dialog.form.parameters()
     gardens = QgsVectorLayer(f"Polygon?crs={CRS}", "gardens", "memory")
     QgsProject.instance().addMapLayer(gardens)
-    dialog.form.set_area_layer(gardens)
+    dialog.form.area.set_layer(gardens)
     values = dialog.form.parameters()
     assert "EXTENT" not in values
-    assert gardens.id() in str(values["MASK"])
-    assert dialog.form.mask.isVisibleTo(dialog)
+    assert values["MASK"].source.staticValue() == gardens.id()
+    assert not values["MASK"].selectedFeaturesOnly
+    assert dialog.form.area.layers.isVisibleTo(dialog)
 
 
 def test_what_is_wrong_is_said_in_the_dialog(dialog, tmp_path):

@@ -9,7 +9,8 @@ from qgis.core import QgsProcessingFeedback
 from ...core.job.events import Event
 from ..wording import duration, tr
 
-TEXT_SECONDS = 3.0  # Processing's log keeps every progress text: not one a tile
+# Processing's log keeps every progress text: at most one a second, then one in 2 % of the time gone, 270 in an hour
+TEXT_SECONDS, TEXT_SHARE = 1.0, 0.02
 
 
 class FeedbackReport:
@@ -18,6 +19,7 @@ class FeedbackReport:
     def __init__(self, feedback: QgsProcessingFeedback) -> None:
         self._feedback = feedback
         self._text = ""
+        self._started_at = time.monotonic()
         self._told_at = float("-inf")
 
     def __call__(self, event: Event) -> None:
@@ -33,6 +35,8 @@ class FeedbackReport:
         self._feedback.setProgress(100 * done)
         if seconds_left is not None:
             text = tr("{text}, about {duration} left").format(text=text, duration=duration(seconds_left))
-        if text != self._text and time.monotonic() - self._told_at >= TEXT_SECONDS:
-            self._text, self._told_at = text, time.monotonic()
+        now = time.monotonic()
+        pause = max(TEXT_SECONDS, TEXT_SHARE * (now - self._started_at))
+        if text != self._text and now - self._told_at >= pause:
+            self._text, self._told_at = text, now
             self._feedback.setProgressText(text)
