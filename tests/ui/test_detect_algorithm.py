@@ -190,6 +190,16 @@ def test_area_layer_is_exported_in_the_rasters_crs(algorithm, values, context, s
     assert feature.geometry().area() == pytest.approx(144, rel=0.02)
 
 
+def test_area_follows_a_crs_that_the_user_has_set(algorithm, values, context, stand_in, raster_layer):
+    """The file's coordinates count, and its CRS, which is all that the worker sees."""
+    raster_layer.setCrs(QgsCoordinateReferenceSystem("EPSG:26910"))
+    layer = polygons((EXTENT[0], EXTENT[1], EXTENT[0] + 9, EXTENT[1] + 9), crs="EPSG:26910")
+    run(algorithm, {**values, "INPUT": raster_layer, "MASK": layer}, context)
+    area = QgsVectorLayer(stand_in.jobs()[0]["mask"])
+    assert area.crs().authid() == CRS
+    assert area.extent().xMinimum() == pytest.approx(EXTENT[0])
+
+
 def test_only_selected_polygons_count_when_asked(algorithm, values, context, stand_in):
     boxes = [(EXTENT[0] + 6 * i, EXTENT[1], EXTENT[0] + 6 * i + 5, EXTENT[1] + 5) for i in range(3)]
     layer = polygons(*boxes)

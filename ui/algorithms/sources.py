@@ -52,7 +52,7 @@ def export_area(
     transforms: QgsCoordinateTransformContext,
     feedback: QgsProcessingFeedback,
 ) -> str:
-    """Write the polygons that lie on the raster to a temporary GeoPackage in the raster's CRS, and give its path.
+    """Write the polygons that lie on the raster to a temporary GeoPackage in the raster's coordinates; give its path.
 
     Selection, filter and unsaved edits of the layer count, as does the project's choice of datum transformations.
     Raises RasterError where no polygon lies on the raster, OutputError where the file cannot be written.
@@ -65,7 +65,9 @@ def export_area(
     options.driverName = "GPKG"
     options.layerName = "area"
     options.datasourceOptions = ["VERSION=1.2"]
-    writer = QgsVectorFileWriter.create(path, QgsFields(), Qgis.WkbType.MultiPolygon, raster.crs, transforms, options)
+    writer = QgsVectorFileWriter.create(
+        path, QgsFields(), Qgis.WkbType.MultiPolygon, raster.own_crs, transforms, options
+    )
     if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
         raise OutputError(tr("The area cannot be written: {why}").format(why=writer.errorMessage()))
     written = 0
