@@ -84,11 +84,10 @@ class DetectDialog(QDialog):
             self._run.cancel()
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Take up new models and the active layer whenever the dialog opens."""
+        """Take up what has changed whenever the dialog opens."""
         super().showEvent(event)
         if not event.spontaneous() and not self._is_running():
-            self.form.model.fill()
-            self.form.offer_active_layer(self._iface.activeLayer())
+            self.form.refresh(self._iface.activeLayer())
 
     def _is_running(self) -> bool:
         return self._run is not None and self._run.running

@@ -81,7 +81,8 @@ class DetectForm(QWidget):
         values = {name: wrapper.parameterValue() for name, wrapper in self._wrappers.items()}
         values.update(self.area.parameters())
         values["MODEL"] = self.model.path()
-        values["THRESHOLD"] = round(self.threshold.value(), 2)
+        if self.threshold.value() != self.threshold.clearValue():
+            values["THRESHOLD"] = round(self.threshold.value(), 2)
         path = self.output.filePath().strip()
         if path and not Path(path).suffix:
             path += ".gpkg"
@@ -94,10 +95,12 @@ class DetectForm(QWidget):
         """Choose the raster: a layer of the project, or a file's path."""
         self._wrappers["INPUT"].setParameterValue(layer, self._context)
 
-    def offer_active_layer(self, layer: QgsMapLayer | None) -> None:
-        """Choose the layer that is active in QGIS where it is a raster."""
-        if isinstance(layer, QgsRasterLayer):
-            self.set_raster(layer)
+    def refresh(self, active: QgsMapLayer | None) -> None:
+        """Take up what has changed outside: models, folders, and the layer active in QGIS where it is a raster."""
+        self.model.fill()
+        self.output.setDefaultRoot(read_settings().output_folder)
+        if isinstance(active, QgsRasterLayer):
+            self.set_raster(active)
 
     def _advanced_names(self) -> list[str]:
         advanced = Qgis.ProcessingParameterFlag.Advanced

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Callable
 
@@ -23,7 +24,8 @@ from .wording import tr
 
 ROOT = Path(__file__).parent.parent
 VARIABLE = "TILEHAWK_PYTHON"
-CHECK_SECONDS = 180  # a first import of torch from a slow disk takes more than a minute
+CHECK_SECONDS = 180.0  # a first import of torch from a slow disk takes more than a minute
+SET_UP_SECONDS = 7200.0  # 3 GB over a slow line
 CHECK_CODE = """
 import json, platform, torch, torchvision, rasterio, shapely, safetensors, pyogrio, pyproj
 device = "CPU"
@@ -78,28 +80,17 @@ def open_worker(python: str) -> Worker:
     return Worker(python, root=str(ROOT), log_path=str(log))
 
 
-def check_python(python: str) -> dict[str, str]:
-    """Ask an interpreter for its versions and its device; raises WorkerError that says what is missing. Slow."""
-    try:
-        answer = subprocess.run(
-            [python, "-c", CHECK_CODE],
-            env=clean_environment(str(ROOT)),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=CHECK_SECONDS,
-            check=False,
-            **_quiet(),
-        )
-    except OSError as problem:
-        raise WorkerError(
-            tr("'{path}' cannot be started: {why}.").format(path=python, why=problem.strerror or problem)
-        ) from problem
-    except subprocess.TimeoutExpired as problem:
-        raise WorkerError(tr("'{path}' did not answer within {n} s.").format(path=python, n=CHECK_SECONDS)) from problem
-    with contextlib.suppress(ValueError, IndexError):
-        return json.loads(answer.stdout.splitlines()[-1])
-    said = (answer.stderr.strip() or answer.stdout.strip() or tr("it said nothing")).splitlines()[-1]
+def check_python(python: str, cancelled: Callable[[], bool] = lambda: False) -> dict[str, str]:
+    """Ask an interpreter for its versions and its device: 'python', 'torch', 'torchvision', 'rasterio', 'device'.
+
+    Slow: it imports torch. Raises WorkerError that says what is missing, Cancelled where asked to stop.
+    """
+    code, lines = _run([python, "-c", CHECK_CODE], {}, lambda line: None, cancelled, CHECK_SECONDS)
+    if code == 0:
+        for line in reversed(lines):
+            with contextlib.suppress(ValueError):
+                return json.loads(line)
+    said = lines[-1] if lines else tr("it said nothing")
     raise WorkerError(tr("This Python cannot run Tilehawk: {said}").format(said=said))
 
 
@@ -117,31 +108,49 @@ def set_up(said: Callable[[str], None], cancelled: Callable[[], bool]) -> str:
             )
         )
     own_environment().parent.mkdir(parents=True, exist_ok=True)
-    environment = {**clean_environment(str(ROOT)), "UV_PROJECT_ENVIRONMENT": str(own_environment())}
     command = [uv, "sync", "--frozen", "--no-default-groups", "--no-progress", "--project", str(ROOT)]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    lines = [tr("no word from uv")]
+    where = {"UV_PROJECT_ENVIRONMENT": str(own_environment())}
+    code, lines = _run(command, where, said, cancelled, SET_UP_SECONDS)
+    if code:
+        raise WorkerError(tr("The set-up failed: {said}").format(said=lines[-1] if lines else code))
+    return str(python_of(own_environment()))
+
+
+def _run(
+    command: list[str],
+    variables: dict[str, str],
+    said: Callable[[str], None],
+    cancelled: Callable[[], bool],
+    seconds: float,
+) -> tuple[int, list[str]]:
+    """Run a program, give its exit code and its lines; raises WorkerError where it cannot start or takes too long."""
+    lines: list[str] = []
 
     def follow() -> None:
-        for line in process.stderr:
+        for line in process.stdout:
             if line.strip():
                 lines.append(line.strip())
                 said(line.strip())
 
-    with subprocess.Popen(command, env=environment, text=True, **pipes, **_quiet()) as process:
+    options = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    environment = {**clean_environment(str(ROOT)), **variables}
+    deadline = time.monotonic() + seconds
+    try:
+        process = subprocess.Popen(command, env=environment, text=True, errors="replace", **pipes, **options)
+    except OSError as problem:
+        why = problem.strerror or problem
+        raise WorkerError(tr("'{path}' cannot be started: {why}.").format(path=command[0], why=why)) from problem
+    with process:
         reader = threading.Thread(target=follow, daemon=True)
         reader.start()
-        while process.poll() is None and not cancelled():
-            reader.join(0.1)
-        stopped = process.poll() is None
+        while process.poll() is None and not cancelled() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        ended = process.poll() is not None
         process.kill()
         reader.join(1)
-    if stopped:
+    if not ended and cancelled():
         raise Cancelled
-    if process.returncode:
-        raise WorkerError(tr("The set-up failed: {said}").format(said=lines[-1]))
-    return str(python_of(own_environment()))
-
-
-def _quiet() -> dict[str, int]:
-    return {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
+    if not ended:
+        raise WorkerError(tr("'{path}' did not end within {n} s.").format(path=command[0], n=round(seconds)))
+    return process.returncode, lines

@@ -53,7 +53,7 @@ class CheckTask(EnvironmentTask):
     def work(self) -> str:
         """Find and ask the interpreter."""
         python = find_python(self._settings)
-        found = check_python(python)
+        found = check_python(python, self.isCanceled)
         return tr(
             "Ready: Python {python}, PyTorch {torch}, torchvision {torchvision}, rasterio {rasterio}; "
             "computes on {device}. ({path})"

@@ -41,6 +41,9 @@ def run_to_the_end(dialog):
 def test_model_fills_threshold_and_summary(dialog):
     assert dialog.form.threshold.value() == 0.4
     assert dialog.form.slider.value() == 40
+    assert "THRESHOLD" not in dialog.form.parameters()  # the model's own, to all its digits
+    dialog.form.slider.setValue(25)
+    assert dialog.form.parameters()["THRESHOLD"] == 0.25
     text = dialog.form.model.summary.text()
     for words in ("pool", "tree", "0.6 m", "0.40", "AP50&nbsp;0.90", "Nobody&#x27;s imagery"):
         assert words in text

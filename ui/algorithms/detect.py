@@ -46,6 +46,14 @@ class DetectAlgorithm(QgsProcessingAlgorithm):
         """Name in the toolbox."""
         return tr("Detect objects")
 
+    def group(self) -> str:
+        """Group in the toolbox."""
+        return tr("Detection")
+
+    def groupId(self) -> str:
+        """Identifier of the group."""
+        return "detection"
+
     def tags(self) -> list[str]:
         """Words that find it in the toolbox."""
         words = tr(
