@@ -43,6 +43,8 @@ class Canvas:
         self.row, self.column, self.step_m = row, column, step_m
         self.noise = texture.window(row, column, rows, columns)
         self.water = np.zeros((rows, columns), np.int32)
+        self._x = (np.arange(columns) + (column + 0.5)) * step_m
+        self._y = (np.arange(rows) + (row + 0.5)) * step_m
         self.values = np.empty((rows, columns, 4), np.float32)
         self.values[:] = base.colour
 
@@ -62,9 +64,8 @@ class Canvas:
         last_y = min(math.floor(box[3] / self.step_m - 0.5) - self.row, rows - 1)
         if last_x < first_x or last_y < first_y:
             return None
-        x = (np.arange(first_x, last_x + 1) + self.column + 0.5) * self.step_m
-        y = (np.arange(first_y, last_y + 1) + self.row + 0.5) * self.step_m
-        return Window(slice(first_y, last_y + 1), slice(first_x, last_x + 1), x, y)
+        rows, columns = slice(first_y, last_y + 1), slice(first_x, last_x + 1)
+        return Window(rows, columns, self._x[columns], self._y[rows])
 
     def patch(self, outline: np.ndarray, paint: Paint) -> None:
         """Cover a polygon with a paint."""
@@ -149,13 +150,14 @@ def inside(outline: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     A sample at (x, y) is inside if a ray towards -x crosses the outline an odd number of times; edges are half open, so
     that polygons sharing an edge neither overlap nor leave a gap.
     """
-    x0, y0 = outline[:, 0], outline[:, 1]
-    x1, y1 = np.append(x0[1:], x0[0]), np.append(y0[1:], y0[0])
-    edge, row = np.nonzero((y0[:, None] <= y) != (y1[:, None] <= y))
-    at = x0[edge] + (y[row] - y0[edge]) * ((x1[edge] - x0[edge]) / (y1[edge] - y0[edge]))
-    crossings = np.zeros((len(y), len(x) + 1), np.int32)
-    np.add.at(crossings, (row, np.searchsorted(x, at)), 1)
-    return (np.cumsum(crossings[:, :-1], axis=1) & 1).astype(bool)
+    x0, y0 = outline.T
+    x1, y1 = outline.take(range(1, len(outline) + 1), axis=0, mode="wrap").T
+    edge, row = ((y0[:, None] <= y) != (y1[:, None] <= y)).nonzero()
+    start = y0[edge]
+    at = x0[edge] + (y[row] - start) * ((x1 - x0)[edge] / (y1[edge] - start))
+    crossings = np.zeros((len(y), len(x) + 1), np.uint8)  # may wrap: only the parity counts
+    np.add.at(crossings, (row, x.searchsorted(at)), 1)
+    return (crossings[:, :-1].cumsum(axis=1, dtype=np.uint8) & 1).view(bool)
 
 
 def _tone(paint: Paint, noise: np.ndarray) -> np.ndarray:

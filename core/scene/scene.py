@@ -16,7 +16,7 @@ from .truth import WaterSurvey
 
 CLASS_NAMES = ("pool",)
 OVERSAMPLING = 3  # samples a pixel, each way
-TILE_PX = 256
+TILE_PX = 512
 
 
 @dataclass(frozen=True)

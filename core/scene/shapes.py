@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
+WAVES = np.arange(2.0, 6.0)  # of a blob's radius, to a turn
 POOL_SHAPES = ("rectangle", "kidney", "oval", "L", "round", "roman")
 
 
@@ -18,8 +20,7 @@ def rectangle(length: float, width: float, x: float = 0.0, y: float = 0.0) -> np
 
 def ellipse(length: float, width: float, points: int = 20) -> np.ndarray:
     """Ellipse; a circle where both are equal."""
-    turn = np.linspace(0, 2 * np.pi, points, endpoint=False)
-    return np.stack([np.cos(turn) * length / 2, np.sin(turn) * width / 2], axis=1)
+    return _circle(points) * np.array([length / 2, width / 2])
 
 
 def rounded_rectangle(length: float, width: float, radius: float) -> np.ndarray:
@@ -58,11 +59,10 @@ def roman(length: float, width: float) -> np.ndarray:
 
 def blob(radius: float, ragged: float, rng: np.random.Generator, points: int = 18) -> np.ndarray:
     """Round outline whose radius varies by `ragged` of itself: a crown, a pond, a flower bed."""
-    turn = np.linspace(0, 2 * np.pi, points, endpoint=False)
-    waves = np.arange(2, 6)
-    phases, sizes = rng.uniform(0, 2 * np.pi, 4), rng.normal(0, ragged / 2, 4)
-    reach = radius * (1 + (sizes[:, None] * np.cos(waves[:, None] * turn + phases[:, None])).sum(0)).clip(0.4, 1.6)
-    return np.stack([np.cos(turn) * reach, np.sin(turn) * reach], axis=1)
+    turn = _turns(points)
+    phases, sizes = rng.uniform(0, 2 * np.pi, len(WAVES)), rng.normal(0, ragged / 2, len(WAVES))
+    reach = radius * (1 + sizes @ np.cos(WAVES[:, None] * turn + phases[:, None])).clip(0.4, 1.6)
+    return _circle(points) * reach[:, None]
 
 
 def pool_outline(shape: str, length: float, width: float, rng: np.random.Generator) -> np.ndarray:
@@ -114,6 +114,16 @@ def all_bounds(outlines: Sequence[np.ndarray]) -> np.ndarray:
     points = np.concatenate(outlines)
     starts = np.concatenate([[0], np.cumsum([len(outline) for outline in outlines])[:-1]])
     return np.concatenate([np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)], axis=1)
+
+
+@lru_cache(maxsize=64)
+def _turns(points: int) -> np.ndarray:
+    return np.linspace(0, 2 * np.pi, points, endpoint=False)
+
+
+@lru_cache(maxsize=64)
+def _circle(points: int) -> np.ndarray:
+    return np.stack([np.cos(_turns(points)), np.sin(_turns(points))], axis=1)
 
 
 def _half_hull(points: np.ndarray) -> list[tuple[float, float]]:
