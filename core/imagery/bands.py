@@ -58,7 +58,7 @@ def choose_bands(dataset: DatasetReader, name: str, roles: Sequence[str], bands:
     """
     if bands is not None:
         _require_bands(dataset, name, roles, bands)
-    alpha, notices = _find_alpha(dataset)
+    alpha, notices = find_alpha(dataset)
     if bands is not None and alpha in bands:
         alpha = None
     data = [index for index in dataset.indexes if index != alpha] or [1]
@@ -164,8 +164,8 @@ def _role_of_wavelength(dataset: DatasetReader, index: int) -> str | None:
     return next((role for role, (low, high) in WAVELENGTHS_UM.items() if low <= length < high), None)
 
 
-def _find_alpha(dataset: DatasetReader) -> tuple[int | None, list[str]]:
-    """Tell transparency from a near infrared band that is tagged alpha, as NAIP's comes.
+def find_alpha(dataset: DatasetReader) -> tuple[int | None, list[str]]:
+    """Tell transparency from a near infrared band that is tagged alpha, as NAIP's comes; its band, and notices.
 
     Transparency is nearly all clear or nearly all opaque; so a band of which less than three quarters of the pixels
     that are not clear come within 10 % of its peak is imagery.

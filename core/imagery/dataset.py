@@ -6,14 +6,16 @@ import warnings
 from contextlib import ExitStack
 
 import rasterio
+import rasterio.shutil
 from affine import Affine
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import DatasetReader
+from rasterio.io import DatasetReader, MemoryFile
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import calculate_default_transform
 
 from ..job.errors import RasterError
+from .bands import find_alpha
 
 MAX_NAMED = 8
 
@@ -28,10 +30,19 @@ def open_dataset(path: str, name: str, stack: ExitStack) -> tuple[DatasetReader 
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # placement says it to the user
         dataset = stack.enter_context(rasterio.open(path))
     _require_image(dataset, name)
-    warped = _onto_map(dataset, name)
-    if warped is None:
+    points, points_crs = dataset.gcps
+    if not dataset.transform.is_identity:
         return dataset, ()
-    return stack.enter_context(warped[0]), warped[1]
+    if points and points_crs:
+        notice = f"'{name}' is placed by {len(points)} ground control points and has been warped to north-up."
+        return _onto_map(dataset, points_crs, stack, notice)
+    if dataset.rpcs:
+        notice = (
+            f"'{name}' is placed by rational polynomial coefficients and has been warped to north-up without a height "
+            "model: on hills the places may be off."
+        )
+        return _onto_map(dataset, CRS.from_epsg(4326), stack, notice)
+    return dataset, ()
 
 
 def georeference(dataset: DatasetReader | WarpedVRT) -> tuple[Affine, str | None]:
@@ -58,32 +69,29 @@ def _require_image(dataset: DatasetReader, name: str) -> None:
         )
 
 
-def _onto_map(dataset: DatasetReader, name: str) -> tuple[WarpedVRT, tuple[str, ...]] | None:
-    """Warp what has no transform of its own but control points or RPCs; None where that is not so."""
-    points, points_crs = dataset.gcps
-    if not dataset.transform.is_identity:
-        return None
-    if points and points_crs:
-        crs, located = points_crs, {"gcps": points}
-        notice = f"'{name}' is placed by {len(points)} ground control points and has been warped to north-up."
-    elif dataset.rpcs:
-        crs, located = rasterio.crs.CRS.from_epsg(4326), {"rpcs": dataset.rpcs}
-        notice = (
-            f"'{name}' is placed by rational polynomial coefficients and has been warped to north-up without a height "
-            "model: on hills the places may be off."
-        )
-    else:
-        return None
-    transform, width, height = calculate_default_transform(crs, crs, dataset.width, dataset.height, **located)
+def _onto_map(dataset: DatasetReader, crs: CRS, stack: ExitStack, notice: str) -> tuple[WarpedVRT, tuple[str, ...]]:
+    notices = [notice]
+    if ColorInterp.alpha in dataset.colorinterp:
+        alpha, said = find_alpha(dataset)
+        if alpha is None:
+            dataset = stack.enter_context(_without_alpha(dataset))
+            notices += said
     palette = dataset.colorinterp[0] == ColorInterp.palette
     warped = WarpedVRT(
         dataset,
         src_crs=crs,
         crs=crs,
-        transform=transform,
-        width=width,
-        height=height,
         resampling=Resampling.nearest if palette else Resampling.cubic,
         add_alpha=ColorInterp.alpha not in dataset.colorinterp,
+        XSCALE=1.0,  # else GDAL widens the kernel for a turned image
+        YSCALE=1.0,
     )
-    return warped, (notice,)
+    return stack.enter_context(warped), tuple(notices)
+
+
+def _without_alpha(dataset: DatasetReader) -> DatasetReader:
+    """Wrap a dataset so that GDAL's warper does not take its last band for transparency."""
+    with MemoryFile(ext=".vrt") as description:
+        rasterio.shutil.copy(dataset, description.name, driver="VRT")
+        text = description.read().decode()
+    return rasterio.open(text.replace("<ColorInterp>Alpha</ColorInterp>", "<ColorInterp>Undefined</ColorInterp>"))

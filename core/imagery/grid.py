@@ -51,11 +51,11 @@ def metres_per_unit(crs_wkt: str | None, transform: Affine, width: int, height: 
     Works in projected, web-mercator and geographic systems and on other planets (the CRS names its ellipsoid). None
     where there is no CRS, it is a local one, or the centre lies outside of what it can describe.
     """
-    if crs_wkt is None:
-        return None
     a, b, _, d, e, _ = transform[:6]
     x, y = transform @ (width / 2, height / 2)
     half = max(math.hypot(a, d), math.hypot(b, e)) / 2  # one pixel: longer steps would cut corners on coarse rasters
+    if crs_wkt is None or half == 0:
+        return None
     try:
         crs = CRS.from_wkt(crs_wkt)
         geod, geodetic = crs.get_geod(), crs.geodetic_crs

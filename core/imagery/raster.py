@@ -22,6 +22,7 @@ from .resampling import reach, resample
 from .source import Source
 
 MAX_SOURCE_PX = 16_000_000  # source pixels resampled at once
+OVERVIEW = 0.55  # overviews up to about half as coarse as the grid are used: what they blur or alias averages out
 
 
 class Raster:
@@ -75,7 +76,15 @@ class Raster:
         with gdal_session(self.name):
             if self._to_read is None:
                 return self._source.read(x, y, width, height)
-            return self._resampled(x, y, width, height)
+            image = np.empty((len(self.ranges), height, width), np.uint8)
+            valid = np.zeros((height, width), bool)
+            left, right = max(x, 0), min(x + width, self.grid.width)
+            top, bottom = max(y, 0), min(y + height, self.grid.height)
+            if left < right and top < bottom:
+                inside = np.s_[top - y : bottom - y, left - x : right - x]
+                image[(..., *inside)], valid[inside] = self._resampled(left, top, right - left, bottom - top)
+            np.copyto(image, self._source.fill[:, None, None], where=~valid)
+            return image, valid
 
     def _resampled(self, x: int, y: int, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
         left, top, right, bottom = self._source_window(x, y, width, height)
@@ -83,9 +92,7 @@ class Raster:
             return self._in_halves(x, y, width, height)
         image, valid = self._source.read(left, top, right - left, bottom - top)
         to_window = Affine.translation(-left, -top) @ self._to_read @ Affine.translation(x, y)
-        image, valid = resample(image, valid, to_window, width, height)
-        image[:, ~valid] = self._source.fill[:, None]
-        return image, valid
+        return resample(image, valid, to_window, width, height)
 
     def _in_halves(self, x: int, y: int, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
         if width >= height:
@@ -142,7 +149,7 @@ def _reduced(dataset: DatasetReader, path: str, placement: Placement, stack: Exi
     Returns it with the affine from the file's px to its px.
     """
     factors = [] if isinstance(dataset, WarpedVRT) else dataset.overviews(1)
-    levels = [level for level, factor in enumerate(factors) if factor <= placement.coarsening / 2]
+    levels = [level for level, factor in enumerate(factors) if factor <= placement.coarsening * OVERVIEW]
     if not levels or placement.to_source is None:
         return dataset, Affine.identity()
     overview = stack.enter_context(rasterio.open(path, overview_level=levels[-1]))

@@ -14,6 +14,7 @@ from rasterio.windows import Window
 
 AVERAGE_FROM = 1.5  # source px along one target px; below, cubic (its kernel widened by GDAL) keeps edges sharper
 KERNEL_PX = 3  # source px, times the coarsening, that a target px may draw on beyond its own; cubic needs 2
+COVERED = np.uint8(200)  # of valid ground; leaves room above for cubic's overshoot beside a collar
 # GDAL takes unit pixels with the origin at 0 for no transform at all: pixel coordinates are told with an offset.
 PIXELS = Affine(1.0, 0.0, 1024.0, 0.0, -1.0, 1024.0)
 PLANE = CRS.from_epsg(3857)  # any projected system: both sides are pixels
@@ -34,19 +35,27 @@ def resample(
     coarsening, else cubic. Invalid pixels do not mix in; a target pixel is valid where at least half of it is.
     """
     coarsening = math.sqrt(abs(to_source.determinant))
-    stack = np.concatenate([image * valid, np.where(valid, np.uint8(255), np.uint8(0))[None]])
+    stack = np.concatenate([image * valid, np.where(valid, COVERED, np.uint8(0))[None]])
     method = Resampling.average if coarsening > AVERAGE_FROM else Resampling.cubic
-    if to_source.b == 0 and to_source.d == 0:
+    if _is_scaling(to_source, width, height):
         target = _scaled(stack, to_source, width, height, method)
     else:
         target = _turned(stack, to_source, width, height, method)
     image, cover = target[:-1], target[-1]
-    valid = cover >= 128
-    partly = valid & (cover < 255)
+    valid = cover >= COVERED / 2
+    partly = valid & (cover != COVERED)
     if partly.any():
-        whole = np.rint(image[:, partly] * (255.0 / cover[partly]))
+        whole = np.rint(image[:, partly] * (COVERED / cover[partly]))
         image[:, partly] = np.minimum(whole, 255).astype(np.uint8)
     return image, valid
+
+
+def _is_scaling(to_source: Affine, width: int, height: int) -> bool:
+    """Tell whether RasterIO can do it: no turn, and not a shift by parts of a pixel, which it would round."""
+    a, b, x, d, e, y = to_source[:6]
+    resized = abs(width * abs(a) - width) >= 1 or abs(height * abs(e) - height) >= 1
+    copied = max(abs(value - round(value)) for value in (a, e, x, y)) < 1e-6
+    return b == 0 and d == 0 and (resized or copied)
 
 
 def _scaled(stack: np.ndarray, to_source: Affine, width: int, height: int, method: Resampling) -> np.ndarray:
@@ -65,6 +74,11 @@ def _scaled(stack: np.ndarray, to_source: Affine, width: int, height: int, metho
 
 
 def _turned(stack: np.ndarray, to_source: Affine, width: int, height: int, method: Resampling) -> np.ndarray:
+    """Turn through GDAL's warper.
+
+    It would take the kernel's width from the ratio of the windows' sizes, which for a turned window is another one.
+    """
+    a, b, _, d, e, _ = to_source[:6]
     target = np.zeros((len(stack), height, width), np.uint8)
     reproject(
         stack,
@@ -74,5 +88,7 @@ def _turned(stack: np.ndarray, to_source: Affine, width: int, height: int, metho
         src_crs=PLANE,
         dst_crs=PLANE,
         resampling=method,
+        XSCALE=1.0 / math.hypot(a, d),
+        YSCALE=1.0 / math.hypot(b, e),
     )
     return target

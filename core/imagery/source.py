@@ -59,8 +59,7 @@ class Source:
                 lines, columns = slice(start - y, stop - y), slice(left - x, right - x)
                 raw, valid[lines, columns] = self._raw(window, (stop - start, right - left))
                 image[:, lines, columns] = self._greys(raw)
-        if not valid.all():
-            image[:, ~valid] = self.fill[:, None]
+        np.copyto(image, self.fill[:, None, None], where=~valid)
         return image, valid
 
     def _greys(self, raw: np.ndarray) -> np.ndarray:
