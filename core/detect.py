@@ -14,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 
 from .detections.detections import Detections
 from .detections.merging import Merger
-from .detections.vectors import write_detections
+from .detections.vectors import require_writable, write_detections
 from .imagery.area import area_in_grid
 from .imagery.examined import Examined
 from .imagery.raster import Raster, open_raster
@@ -23,7 +23,6 @@ from .imagery.tiles import TilePlan, plan_tiles
 from .job.card import ModelCard, read_card
 from .job.events import Report
 from .job.jobs import DetectJob
-from .target import require_target
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -81,7 +80,6 @@ def detect(
     job.validate()
     card = read_card(job.model)
     settings = Settings.of(job, card)
-    require_target(job.output)
     started = time.monotonic()
     watch = Watch(report, cancelled)
     watch.step("Opening the raster")
@@ -93,6 +91,7 @@ def detect(
         value_range=job.value_range,
         resolution_m=job.resolution_m,
     ) as raster:
+        require_writable(job.output, raster.grid.crs_wkt)
         watch.tell(raster.notices)
         area = area_in_grid(raster.grid, extent=job.extent, mask_path=job.mask)
         stride = card.architecture.coarsest_stride
