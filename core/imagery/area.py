@@ -53,6 +53,7 @@ def _mask_in_grid(grid: Grid, mask_path: str, name: str) -> BaseGeometry:
         polygons = shapely.from_wkb(blobs, on_invalid="ignore")
     except (DataSourceError, DataLayerError, ValueError) as problem:
         raise InvalidJob(f"The area layer '{name}' cannot be read: {str(problem).rstrip('.')}.") from problem
+    polygons = np.atleast_1d(polygons)  # None where the layer is a table
     merged = _polygons_only(shapely.union_all(shapely.make_valid(polygons[shapely.get_dimensions(polygons) == 2])))
     if merged.is_empty:
         raise InvalidJob(f"The area layer '{name}' holds no polygons.")

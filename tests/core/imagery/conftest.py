@@ -1,11 +1,13 @@
 """Rasters made on the spot: a scene with texture, and files of any encoding of it."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasterio.errors import NotGeoreferencedWarning
 
 from core.imagery.grid import Grid
 from core.job.card import Band
@@ -27,12 +29,13 @@ def write_raster(tmp_path):
         path = tmp_path / name
         shape = {"count": image.shape[0], "height": image.shape[1], "width": image.shape[2]}
         georeference = {} if transform is None else {"transform": transform}
-        with rasterio.open(
-            path, "w", driver=driver, dtype=image.dtype, crs=crs, **shape, **georeference, **profile
-        ) as dataset:
-            dataset.write(image)
-            if finish:
-                finish(dataset)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            options = {**shape, **georeference, **profile}
+            with rasterio.open(path, "w", driver=driver, dtype=image.dtype, crs=crs, **options) as dataset:
+                dataset.write(image)
+                if finish:
+                    finish(dataset)
         return str(path)
 
     return write
