@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 import subprocess
 import sys
-from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
-import pyogrio
 from qgis_profile import ROOT, make_profile, qgis_process
 
 from core.evaluate import evaluate
@@ -35,7 +36,7 @@ def main() -> None:
     environment = make_profile(folder / "profile")
     outputs = detect(scene, options.model.resolve(), folder / "detections.gpkg", environment)
     draw_map(folder, scene, options.model.resolve(), environment)
-    summary = summarise(folder, scene, outputs)
+    summary = summarise(scene, outputs)
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
     print_summary(summary)
 
@@ -74,3 +75,51 @@ def draw_map(folder: Path, scene: Path, model: Path, environment: dict[str, str]
     script = Path(__file__).with_name("draw_map.py")
     command = [str(QGIS_PYTHON), str(script), *map(str, paths)]
     subprocess.run(command, env={**environment, "QT_QPA_PLATFORM": "offscreen"}, check=True)
+
+
+def summarise(scene: Path, outputs: dict[str, Any]) -> dict[str, Any]:
+    """Bring together what the run has written and how it agrees with the truth."""
+    detections = Path(outputs["OUTPUT"].partition("|")[0])
+    run = run_values(detections)
+    truth = scene.with_name(f"{scene.stem}_truth.gpkg")
+    figures = evaluate(str(detections), str(truth), IOU, run["threshold"])["overall"]
+    return {
+        "objects": run["objects"],
+        "threshold": run["threshold"],
+        "seconds": outputs["SECONDS"],
+        "tiles": run["tiles"],
+        "tiles_per_second": run["tiles_per_second"],
+        "device": run["device"],
+        "backend": run["backend"],
+        "truth": figures["true_positives"] + figures["false_negatives"],
+        "iou": IOU,
+        **{name: figures[name] for name in ("f1", "precision", "recall", "average_precision")},
+        "raster": str(scene),
+        "model": run["model"],
+        "detections": str(detections),
+        "map": str(scene.with_name("map.png")),
+    }
+
+
+def run_values(detections: Path) -> dict[str, Any]:
+    """Values of the run that made a GeoPackage, which it carries in its layers' metadata."""
+    with closing(sqlite3.connect(detections)) as database:
+        (text,) = database.execute("SELECT metadata FROM gpkg_metadata").fetchone()
+    return json.loads(ElementTree.fromstring(text).findtext("history"))
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    found = ", ".join(f"{count:,} {name}" for name, count in summary["objects"].items())
+    speed = f"{summary['tiles']:,} tiles in {summary['seconds']:.1f} s ({summary['tiles_per_second']:.2f} a second)"
+    print(f"Found {found} with a confidence of {summary['threshold']:g} or more; true are {summary['truth']:,}.")
+    print(f"{speed} on {summary['device']}, {summary['backend']}.")
+    print(
+        f"F1 {summary['f1']:.3f} at IoU {summary['iou']:g}: precision {summary['precision']:.3f}, "
+        f"recall {summary['recall']:.3f}."
+    )
+    for name in ("detections", "map"):
+        print(summary[name])
+
+
+if __name__ == "__main__":
+    main()
