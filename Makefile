@@ -11,6 +11,7 @@ env: ## prepares QGIS, .venv (the worker) and .venv-qgis (tests in QGIS's Python
 test: env ## runs all tests, in the worker's Python and in QGIS's
 	@status=0; \
 	.venv/bin/python -m pytest --ignore tests/ui || status=$$?; \
+	rm -rf .qgis-settings; \
 	QT_QPA_PLATFORM=offscreen .venv-qgis/bin/python -m pytest tests/ui || status=$$?; \
 	exit $$status
 
