@@ -17,8 +17,9 @@ SMALL = Architecture(
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small tensors on busy cores: threads would only wait for one another."""
+def _repeatable() -> Iterator[None]:
+    """The same fresh weights in every run, and one thread: on busy cores several only wait for one another."""
+    torch.manual_seed(0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -62,15 +62,15 @@ def torchvisions(builder: Any, px: int) -> RetinaNet:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "builder", "spread", "px"),
+    ("architecture", "builder", "spread", "px", "batch"),
     [
-        (Architecture(), retinanet_resnet50_fpn, (1.0, 0.2), 512),
-        (V2, retinanet_resnet50_fpn_v2, (5.0, 1.0), 512),
-        (Architecture(strides="torchvision"), retinanet_resnet50_fpn, (1.0, 0.2), 400),
+        (Architecture(), retinanet_resnet50_fpn, (1.0, 0.2), 512, 2),
+        (V2, retinanet_resnet50_fpn_v2, (5.0, 1.0), 384, 2),
+        (Architecture(strides="torchvision"), retinanet_resnet50_fpn, (1.0, 0.2), 400, 1),
     ],
     ids=["v1", "v2", "v1-400px"],
 )
-def test_detections_are_torchvisions_box_for_box(architecture, builder, spread, px):
+def test_detections_are_torchvisions_box_for_box(architecture, builder, spread, px, batch):
     theirs = torchvisions(builder, px)
     live_in(theirs, *spread)
     network = build_network(architecture, 4).eval()
@@ -81,7 +81,7 @@ def test_detections_are_torchvisions_box_for_box(architecture, builder, spread, 
     )
     classes = tuple(ObjectClass(str(i)) for i in range(4))
     card = ModelCard("theirs", classes, bands, None, architecture, max_detections_per_tile=100_000)
-    images = noise(2, px, px)
+    images = noise(batch, px, px)
     with torch.inference_mode():
         expected = theirs([torch.from_numpy(image).float() / 255 for image in images])
     for found, known in zip(Detector(card, network, CPU)(images, FLOOR, 0.5), expected, strict=True):

@@ -130,7 +130,7 @@ def test_head_may_have_no_tower(small):
 def test_a_fresh_network_gives_every_anchor_a_score_of_one_percent(small):
     logits, deltas = build_network(small, 2).eval()(torch.randn(1, 3, 64, 64))
     scores = torch.cat([m.flatten() for m in logits]).sigmoid()
-    assert torch.allclose(scores, torch.tensor(0.01), atol=2e-3)
+    assert torch.allclose(scores, torch.tensor(0.01), atol=4e-3)
     assert torch.cat([m.flatten() for m in deltas]).abs().max() < 0.2
 
 
