@@ -11,6 +11,7 @@ from ..job.errors import RasterError
 from .grid import Grid, metres_per_unit
 
 TOLERANCE = 1.1  # sizes within 10 % count as equal
+ASKED_TOLERANCE = 1.01  # a resolution in metres is meant as it is given
 TOO_COARSE = 8.0  # times the model's pixel: what the model knows is then smaller than a pixel or two
 MAX_UPSAMPLED_PX = 2_000_000_000
 MAX_SIDE_PX = 2**31 - 1  # GDAL's
@@ -42,9 +43,9 @@ def place(
 ) -> Placement:
     """Lay the grid in which the network looks over a raster of `width` x `height` px.
 
-    The raster's own grid where it is north-up and its ground pixels are square and of the wanted size, each within
-    10 %; else a north-up one over its bounds. `resolution_m`: "model" or None (the model's), "native" (the raster's
-    own) or metres. Raises RasterError where the raster is far too coarse for it.
+    The raster's own grid where it is north-up and its ground pixels are square and of the wanted size, within 10 %
+    (1 % of a size asked for in metres); else a north-up one over its bounds. `resolution_m`: "model" or None (the
+    model's), "native" (the raster's own) or metres. Raises RasterError where the raster is far too coarse for it.
     """
     transform = _straightened(transform, width, height)
     a, b, _, d, e, _ = transform[:6]
@@ -57,7 +58,8 @@ def place(
     wanted, notices = _wanted(metres is not None, own, model_resolution_m, resolution_m)
     if wanted is None and resolution_m != "native" and metres and _ratio(column, row) > TOLERANCE:
         wanted = own
-    resample = wanted is not None and max(_ratio(column, wanted), _ratio(row, wanted)) > TOLERANCE
+    tolerance = ASKED_TOLERANCE if isinstance(resolution_m, (int, float)) else TOLERANCE
+    resample = wanted is not None and max(_ratio(column, wanted), _ratio(row, wanted)) > tolerance
     north_up = b == 0 and d == 0 and a > 0 > e
     source = own if metres else None
     if north_up and not resample:

@@ -11,7 +11,7 @@ from rasterio.windows import Window
 
 SAMPLE_PX = 1_000_000
 MAX_DECODED_PX = 64_000_000  # read whole and thinned below this, or by overviews; else by scattered windows
-WINDOWS_A_SIDE = 24
+WINDOWS_A_SIDE = 16
 WINDOW_PX = 64
 
 Place = tuple[Window, tuple[int, int]]
@@ -25,9 +25,16 @@ def sample_places(dataset: DatasetReader) -> Iterator[Place]:
         yield Window(0, 0, width, height), (math.ceil(height / step), math.ceil(width / step))
         return
     wide, high = min(WINDOW_PX, width), min(WINDOW_PX, height)
-    for y in np.linspace(0, height - high, WINDOWS_A_SIDE).astype(int):
-        for x in np.linspace(0, width - wide, WINDOWS_A_SIDE).astype(int):
-            yield Window(int(x), int(y), wide, high), (high, wide)
+    block_rows, block_columns = dataset.block_shapes[0]
+    for y in _spread(height, high, block_rows):
+        for x in _spread(width, wide, block_columns):
+            yield Window(x, y, wide, high), (high, wide)
+
+
+def _spread(length: int, window: int, block: int) -> list[int]:
+    """Place windows evenly, each at the start of a block of the file so that one block is decoded for it."""
+    starts = np.linspace(0, length - window, WINDOWS_A_SIDE).astype(int)
+    return sorted({min(int(start) // block * block, length - window) for start in starts})
 
 
 def read_thinned(dataset: DatasetReader, indexes: Sequence[int]) -> np.ndarray:

@@ -61,6 +61,8 @@ def choose_ranges(
                 ((low - sources[i].offset) / sources[i].scale, (high - sources[i].offset) / sources[i].scale)
                 for i in members
             ]
+            if not natural and pooled.min() == pooled.max():
+                notices.append(f"All values seen are {pooled[0]:.5g}. If there are others, give a value range.")
             how = "" if natural else ", by the 0.5-99.5 percentile of the whole raster"
             notices.append(f"Values are stretched from {_text(chosen[0])} to 0-255{how}.")
         for i, known in zip(members, chosen, strict=True):

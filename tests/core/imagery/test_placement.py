@@ -49,6 +49,8 @@ def test_native_leaves_it_and_says_so():
 
 def test_a_number_of_metres_overrides_the_model():
     assert placed(utm(0.6), resolution=0.2).grid.resolution_m == pytest.approx(0.2)
+    assert placed(utm(0.6), resolution=0.57).grid.resolution_m == pytest.approx(0.57)
+    assert placed(utm(0.6), resolution=0.6).to_source is None
     assert placed(utm(0.6), model=None, resolution=0.2).grid.resolution_m == pytest.approx(0.2)
 
 

@@ -93,6 +93,8 @@ def test_flat_or_missing_values_still_give_a_range(values):
     for dtype in ("uint16", "float32"):
         low, high = ranges(dtype, values)[0]
         assert high > low
+    sources = [SourceBand("uint16")] * 3
+    assert choose_ranges(sources, RGB, None, lambda: values)[1]  # and it is said
 
 
 def test_to_bytes_is_exact_at_both_ends_and_clips():
