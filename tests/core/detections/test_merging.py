@@ -31,11 +31,15 @@ def lattice(rows, cols, tile, overlap):
 
 
 def look(truth, window, rng=None, jitter=0.0, least=3.0):
-    """What an ideal detector sees in a tile: of each object the part inside, each side off by `jitter` of its size."""
+    """What a detector sees in a tile: of each object the part inside, each side off by `jitter` of its size.
+
+    The smaller the part, the lower the score.
+    """
     low, high = np.maximum(truth.boxes[:, :2], window[:2]), np.minimum(truth.boxes[:, 2:], window[2:])
     seen = np.flatnonzero((high - low > least).all(axis=1))
     boxes = np.concatenate([low, high], axis=1)[seen]
-    scores = truth.scores[seen]
+    whole = (truth.boxes[seen, 2:] - truth.boxes[seen, :2]).prod(axis=1)
+    scores = truth.scores[seen] * (0.5 + 0.5 * (high - low)[seen].prod(axis=1) / whole)
     if jitter:
         boxes = boxes + rng.normal(0, jitter, boxes.shape) * np.tile(boxes[:, 2:] - boxes[:, :2], 2)
         boxes = np.clip(boxes, window[[0, 1, 0, 1]], window[[2, 3, 2, 3]])
@@ -156,7 +160,7 @@ def merged_as_it_reads(windows, views, cols, tiles):
 # ---- tests -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_is_the_rule_as_it_reads(seed):
     scene = random_tiles(seed, 3, 3)
     found = as_set(merged(*scene))
@@ -164,17 +168,14 @@ def test_is_the_rule_as_it_reads(seed):
     assert len(found) < sum(len(tile) for tile in scene[3])
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_the_order_of_tiles_does_not_matter(seed):
     scene = random_tiles(seed)
     order = np.random.default_rng(seed).permutation(len(scene[3]))
-    one, two = merged(*scene), merged(*scene, order=order)
-    assert np.array_equal(one.boxes, two.boxes)
-    assert np.array_equal(one.scores, two.scores)
-    assert np.array_equal(one.labels, two.labels)
+    assert as_set(merged(*scene)) == as_set(merged(*scene, order=order))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("kind", ["rows", "tiles row by row", "any order"])
 def test_what_leaves_early_is_what_merging_all_at_once_gives(seed, kind):
     rng = np.random.default_rng(seed)
@@ -200,7 +201,7 @@ def test_what_leaves_early_is_what_merging_all_at_once_gives(seed, kind):
     assert len(merger.finish()) == 0
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(6))
 def test_chunks_hand_on_what_is_not_final(seed, tmp_path):
     rng = np.random.default_rng(seed)
     windows, views, cols, tiles = scene = random_tiles(seed, 9, 4)
@@ -232,19 +233,18 @@ def test_inactive_tiles_hold_nothing_up(seed):
     assert as_set(*parts) == as_set(merged(windows, views, cols, tiles))
 
 
-@pytest.mark.parametrize(("tile", "overlap"), [(64, 16), (96, 32), (128, 16), (200, 60)])
+@pytest.mark.parametrize(("tile", "overlap"), [(96, 32), (128, 40), (160, 64), (200, 60), (520, 80)])
 def test_with_an_ideal_detector_the_tiles_leave_no_trace(tile, overlap):
-    # Objects apart from one another, some many tiles long; of a long one every tile sees enough to know it.
-    gap = 9.0
-    boxes = [(x, y, x + 11, y + 11) for x in np.arange(3, 380, 11 + gap) for y in np.arange(3, 200, 11 + gap)]
-    boxes += [(5, 210, 390, 240), (20, 260, 60, 395), (100, 250, 101 + overlap, 380), (300, 245, 340, 390)]
+    # Small objects in rows, and some that cross many tiles; all are narrower than the overlap.
+    boxes = [(x, y, x + 11, y + 11) for x in range(3, 500, 20) for y in range(3, 250, 20)]
+    boxes += [(5, 260, 490, 280), (20, 290, 45, 495), (70, 300, 90, 490), (110, 300, 480, 320), (470, 330, 490, 480)]
     truth = Detections.truth(np.array(boxes))
-    count = int(np.ceil((400 - overlap) / (tile - overlap)))
+    count = int(np.ceil((500 - overlap) / (tile - overlap)))
     windows, views = lattice(count, count, tile, overlap)
-    tiles = [look(truth, w, least=0.0) for w in windows]
-    # What a tile shows of an object by less than the margin is no basis for anything; ideal detectors do not report it.
-    tiles = [t.take((t.boxes[:, 2:] - t.boxes[:, :2]).min(axis=1) > 5.5) for t in tiles]
-    assert as_set(merged(windows, views, count, tiles)) == as_set(truth)
+    # Of what it sees less than half as wide as it is, the detector says nothing.
+    tiles = [look(truth, w, least=5.6) for w in windows]
+    found = merged(windows, views, count, tiles)
+    assert sorted(found.boxes.tolist()) == sorted(truth.boxes.tolist())
 
 
 def test_halves_become_one_object():
@@ -296,46 +296,40 @@ def test_a_small_object_does_not_wait_for_a_long_one_that_still_grows():
 
 def test_memory_does_not_grow_with_the_height_of_the_raster():
     rng = np.random.default_rng(0)
-    rows, cols, tile, overlap = 60, 4, 128, 32
+    rows, cols, tile, overlap = 30, 3, 128, 32
     windows, views = lattice(rows, cols, tile, overlap)
-    corner = rng.uniform(0, 1, (rows * 200, 2)) * windows[-1, 2:]
+    corner = rng.uniform(0, 1, (rows * 100, 2)) * windows[-1, 2:]
     truth = Detections.truth(np.concatenate([corner, corner + rng.lognormal(2.7, 0.5, corner.shape)], axis=1))
-    merger, waiting = Merger(views, windows, cols), []
+    merger, waiting, row_of_boxes = Merger(views, windows, cols), [], []
     for row in range(rows):
-        for k in range(row * cols, (row + 1) * cols):
-            merger.add(k, look(truth, windows[k], rng, 0.05))
+        seen = [look(truth, windows[k], rng, 0.05) for k in range(row * cols, (row + 1) * cols)]
+        for k, tile in enumerate(seen, row * cols):
+            merger.add(k, tile)
         merger.finals()
         waiting.append(len(merger.waiting()))
+        row_of_boxes.append(sum(len(tile) for tile in seen))
     assert waiting[-1] == 0
     assert max(waiting[rows // 2 :]) < 1.3 * max(waiting[: rows // 2])
-    assert max(waiting) < 400  # a row of tiles shows some 1,000 boxes
+    assert max(waiting) < max(row_of_boxes)
 
 
-@pytest.mark.parametrize("kind", ["scattered", "crowded"])
-def test_many_boxes_take_no_time(kind):
-    n, repeats, apart, limit = {"scattered": (500_000, 1, 40, 8), "crowded": (17_000, 6, 40, 5)}[kind]
+@pytest.mark.parametrize(("n", "repeats", "limit"), [(100_000, 1, 3), (17_000, 6, 3)], ids=["scattered", "crowded"])
+def test_many_boxes_take_no_time(n, repeats, limit):
     rng = np.random.default_rng(1)
-    extent = apart * np.sqrt(n)
-    tile, overlap = 512, 128
+    extent, tile, overlap = 40 * np.sqrt(n), 512, 128
     count = int(np.ceil((extent - overlap) / (tile - overlap)))
     windows, views = lattice(count, count, tile, overlap)
-    boxes = np.repeat(rng.uniform(0, extent - 40, (n, 1, 2)), repeats, axis=0).reshape(-1, 2)
-    boxes = np.concatenate(
-        [boxes, boxes + rng.lognormal(3, 0.3, (n, 1, 2)).repeat(repeats, axis=0).reshape(-1, 2)], axis=1
-    )
+    corner = rng.uniform(0, extent - 40, (n, 2)).repeat(repeats, axis=0)
+    boxes = np.concatenate([corner, corner + rng.lognormal(3, 0.3, (n, 2)).repeat(repeats, axis=0)], axis=1)
     boxes += rng.normal(0, 1.5 * (repeats > 1), boxes.shape)
-    home = np.clip((boxes[:, :2] // (tile - overlap)).astype(int), 0, count - 1)
-    order = np.argsort(home[:, 1] * count + home[:, 0], kind="stable")
-    boxes, home = boxes[order], (home[:, 1] * count + home[:, 0])[order]
-    edges = np.searchsorted(home, np.arange(count * count + 1))
-    scores, merger = rng.random(len(boxes)), Merger(views, windows, count)
+    home = (boxes[:, 1] // (tile - overlap) * count + boxes[:, 0] // (tile - overlap)).clip(0, count**2 - 1)
+    merger = Merger(views, windows, count)
+    found = [boxes[home == k] - windows[k, [0, 1, 0, 1]] for k in range(count**2)]
     start = time.process_time()
-    for k in range(count * count):
-        mine = slice(edges[k], edges[k + 1])
-        local = boxes[mine] - windows[k, [0, 1, 0, 1]]
-        merger.add(k, Detections(local, scores[mine], np.zeros(len(local), np.int64)))
+    for k, local in enumerate(found):
+        merger.add(k, Detections(local, np.ones(len(local)), np.zeros(len(local), np.int64)))
     assert len(merger.finish()) > n / 2
-    assert time.process_time() - start < limit
+    assert time.process_time() - start < limit  # measured a fifth
 
 
 def bench_module(name):
@@ -348,34 +342,30 @@ def bench_module(name):
     return module
 
 
-def test_agrees_with_an_independent_simulation_on_its_scenes():
+@pytest.mark.parametrize("name", ["crowded", "long", "end to end", "nested", "corners", "noise"])
+def test_agrees_with_an_independent_simulation_on_its_scenes(name):
     scenes, sim = bench_module("merge_scenes"), bench_module("merge_sim")
-    tile, overlap = 512, 64
-    rng = np.random.default_rng(tile + overlap)
-    starts = np.array(scenes.tile_starts(tile, overlap))
-    if (np.diff(starts) != tile - overlap).any():
-        starts = None
-    for name, (truth, kind, noise) in scenes.scenes(rng, tile, overlap).items():
-        d = sim.suppress_in_tiles(scenes.detect(rng, truth, kind, noise, tile, overlap, 0.04))
-        y, x = (
-            a.ravel()
-            for a in np.meshgrid(scenes.tile_starts(tile, overlap), scenes.tile_starts(tile, overlap), indexing="ij")
-        )
-        windows = np.stack([x, y, x + tile, y + tile], axis=1).astype(float)
-        views = np.where(windows == [0, 0, scenes.SIZE, scenes.SIZE], [-np.inf, -np.inf, np.inf, np.inf], windows)
-        cols = int(np.sqrt(len(windows)))
-        home = np.array([r * cols + c for r, c in d.tiles])
-        merger = Merger(views, windows, cols)
-        for k in range(len(windows)):
-            mine = home == k
-            merger.add(
-                k, Detections(d.box[mine] - windows[k, [0, 1, 0, 1]], d.score[mine], np.zeros(mine.sum(), np.int64))
-            )
-        ours = merger.finish()
-        box, score = sim.merge(d, sim.Rule())
-        precision = [
-            sim.average_precision(s, sim.match(b, s, truth, 0.5), len(truth))
-            for b, s in ((ours.boxes, ours.scores), (box, score))
-        ]
-        print(name, len(box), len(ours), precision)
-        assert precision[0] == pytest.approx(precision[1], abs=0.002), name
+    tile, overlap, rng = 512, 64, np.random.default_rng(3)
+    truth, kind, noise = {
+        "crowded": lambda: (scenes.scatter(rng, 400, lambda: scenes.blob(rng, 45, 0.5, 140), 0.9), "thing", 0),
+        "long": lambda: (scenes.stacks(rng, (20, 45), (150, 900), (1, 4), False), "stuff", 0),
+        "end to end": lambda: (scenes.stacks(rng, (40, 90), (60, 260), (0, 2), True), "stuff", 0),
+        "nested": lambda: (scenes.nested(rng, 100), "thing", 0),
+        "corners": lambda: (scenes.corners(rng, tile, overlap), "thing", 0),
+        "noise": lambda: (scenes.scatter(rng, 300, lambda: scenes.blob(rng, 50, 0.5, 200), 0.35), "thing", 3),
+    }[name]()
+    d = sim.suppress_in_tiles(scenes.detect(rng, truth, kind, noise, tile, overlap, 0.04))
+    starts = np.array(scenes.tile_starts(tile, overlap), float)
+    y, x = (a.ravel() for a in np.meshgrid(starts, starts, indexing="ij"))
+    windows = np.stack([x, y, x + tile, y + tile], axis=1)
+    views = np.where(windows == [0, 0, scenes.SIZE, scenes.SIZE], [-np.inf, -np.inf, np.inf, np.inf], windows)
+    home = np.array([row * len(starts) + col for row, col in d.tiles])
+    merger = Merger(views, windows, len(starts))
+    for k in range(len(windows)):
+        mine = home == k
+        local = d.box[mine] - windows[k, [0, 1, 0, 1]]
+        merger.add(k, Detections(local, d.score[mine], np.zeros(len(local), np.int64)))
+    ours, (box, score) = merger.finish(), sim.merge(d, sim.Rule())
+    assert len(ours) < len(d.score)
+    theirs = Detections(box.round(6), score, np.zeros(len(box), np.int64))
+    assert as_set(Detections(ours.boxes.round(6), ours.scores, ours.labels)) == as_set(theirs)
