@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
@@ -42,4 +43,5 @@ def _reason(problem: BaseException) -> str:
     """Take the cause that GDAL gives, which rasterio may hide behind 'Read failed. See previous exception'."""
     while problem.__cause__ is not None:
         problem = problem.__cause__
-    return " ".join(str(problem).split()).rstrip(".") or type(problem).__name__
+    text = " ".join(str(problem).split()).rstrip(".") or type(problem).__name__
+    return re.sub(r"(://[^\s'?]+)\?[^\s']*", r"\1", text)  # a URL's query may hold its secrets

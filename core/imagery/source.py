@@ -127,16 +127,17 @@ def _mask_bands(dataset: DatasetReader, bands: list[int]) -> list[int]:
 def _nodata(dataset: DatasetReader, bands: list[int]) -> list[float] | None:
     """Give each band's nodata value, rounded as its type stores it; None where a band has none it could hold.
 
-    NaN is left out here: what is not finite is invalid anyway.
+    What is not finite is left out here: it is invalid anyway.
     """
     found = []
     for index in bands:
         nodata, kind = dataset.nodatavals[index - 1], np.dtype(dataset.dtypes[index - 1])
-        if nodata is None or np.isnan(nodata):
+        if nodata is None or not np.isfinite(nodata):
             return None
         if kind.kind in "iu" and (nodata != int(nodata) or not np.iinfo(kind).min <= nodata <= np.iinfo(kind).max):
             return None
-        found.append(kind.type(int(nodata)) if kind.kind in "iu" else kind.type(nodata))
+        with np.errstate(over="ignore"):
+            found.append(kind.type(int(nodata)) if kind.kind in "iu" else kind.type(nodata))
     return found
 
 

@@ -33,7 +33,7 @@ def test_a_large_one_is_thinned_over_all_of_it(ramp, monkeypatch, limit):
     for values, size in ((columns, 2100), (rows, 1500)):
         assert values.min() < 10
         assert values.max() > size - 256
-        assert values.mean() == pytest.approx(size / 2, rel=0.06)
+        assert values.mean() == pytest.approx(size / 2, rel=0.12)
 
 
 def test_windows_begin_at_blocks(ramp, monkeypatch):
