@@ -30,7 +30,7 @@ def test_secrets_of_a_url_are_not_told():
 
 
 def test_errors_of_our_own_pass_through():
-    with pytest.raises(RasterError, match="^As it is\\.$"), gdal_session("a.tif"):
+    with pytest.raises(RasterError, match=r"^As it is\.$"), gdal_session("a.tif"):
         raise RasterError("As it is.")
 
 
