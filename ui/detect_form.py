@@ -45,8 +45,6 @@ class DetectForm(QWidget):
         """`algorithm` must live as long as the form: its parameter definitions are used."""
         super().__init__(parent)
         self._algorithm, self._canvas = algorithm, canvas
-        self._context = QgsProcessingContext()
-        self._context.setProject(QgsProject.instance())
         self._wrappers = {name: self._wrapper(name) for name in ("INPUT", *self._advanced_names())}
         self.raster = self._widget("INPUT")
         self.model = ModelPicker()
@@ -93,7 +91,7 @@ class DetectForm(QWidget):
 
     def set_raster(self, layer: QgsMapLayer | str) -> None:
         """Choose the raster: a layer of the project, or a file's path."""
-        self._wrappers["INPUT"].setParameterValue(layer, self._context)
+        self._wrappers["INPUT"].setParameterValue(layer, _project_context())
 
     def refresh(self, active: QgsMapLayer | None) -> None:
         """Take up what has changed outside: models, folders, and the layer active in QGIS where it is a raster."""
@@ -110,6 +108,7 @@ class DetectForm(QWidget):
         definition = self._algorithm.parameterDefinition(name)
         registry = QgsGui.processingGuiRegistry()
         wrapper = registry.createParameterWidgetWrapper(definition, QgsProcessingGui.WidgetType.Standard)
+        wrapper.setParent(self)  # goes with the form: it may own layers, which must not outlive QGIS
         context = QgsProcessingParameterWidgetContext()
         context.setProject(QgsProject.instance())
         context.setMapCanvas(self._canvas)
@@ -117,7 +116,7 @@ class DetectForm(QWidget):
         return wrapper
 
     def _widget(self, name: str) -> QWidget:
-        widget = self._wrappers[name].createWrappedWidget(self._context)
+        widget = self._wrappers[name].createWrappedWidget(_project_context())
         widget.setToolTip(self._algorithm.parameterDefinition(name).help())
         return widget
 
@@ -173,3 +172,9 @@ class DetectForm(QWidget):
         if card is not None:
             self.threshold.setClearValue(card.threshold)
             self.threshold.setValue(card.threshold)
+
+
+def _project_context() -> QgsProcessingContext:
+    context = QgsProcessingContext()
+    context.setProject(QgsProject.instance())
+    return context

@@ -65,7 +65,7 @@ class DetectRun(QObject):
         self._parameters = parameters
         self._algorithm = QgsApplication.processingRegistry().createAlgorithmById(ALGORITHM)
         self._feedback = RunFeedback()
-        self._context: QgsProcessingContext = createContext(self._feedback)
+        self._context: QgsProcessingContext | None = createContext(self._feedback)
         for ok, sentence in (
             self._algorithm.canExecute(),
             self._algorithm.checkParameterValues(parameters, self._context),
@@ -89,12 +89,19 @@ class DetectRun(QObject):
 
     def cancel(self) -> None:
         """Ask the run to stop; `ended` follows."""
-        self._feedback.cancel()
+        if self.running:
+            self._feedback.cancel()
+
+    def release(self) -> None:
+        """Let go of what the run needed, once it has ended: its context may own layers, which must not outlive QGIS."""
+        if not self.running:
+            self._context = self._feedback = self._algorithm = None
 
     def _finish(self, ok: bool, results: dict[str, Any]) -> None:
         from processing.gui.Postprocessing import handleAlgorithmResults
 
         self.running = False
+        QTimer.singleShot(0, self.release)  # not in the middle of the task's signal
         self._history["results"] = results
         self._history["log"] = self._feedback.htmlLog()
         QgsGui.historyProviderRegistry().updateEntry(self._history_id, self._history)
@@ -149,6 +156,8 @@ class DetectRuns(QObject):
             loop = QEventLoop()
             QTimer.singleShot(50, loop.quit)
             loop.exec()
+        for run in self._runs:
+            run.release()
 
     def _tell(self, ok: bool, sentence: str) -> None:
         QApplication.alert(self._iface.mainWindow())  # for who works in another window meanwhile

@@ -43,11 +43,12 @@ def style_detections(layer: QgsVectorLayer, card: ModelCard, threshold: float | 
     layer.setRenderer(QgsCategorizedSymbolRenderer("class", categories))
     layer.setLabeling(QgsVectorLayerSimpleLabeling(_labels(card)))
     layer.setLabelsEnabled(True)
+    area = "box_area_m2" if layer.fields().indexFromName("box_area_m2") >= 0 else "area_m2"  # as in a Shapefile
     aliases = {
         "id": tr("Number"),
         "class": tr("Class"),
         "score": tr("Confidence"),
-        "box_area_m2": tr("Area of the box (m²)"),
+        area: tr("Area of the box (m²)"),
     }
     for name, alias in aliases.items():
         index = layer.fields().indexFromName(name)
@@ -57,7 +58,7 @@ def style_detections(layer: QgsVectorLayer, card: ModelCard, threshold: float | 
     layer.setMapTipTemplate(
         '<b>[% "class" %]</b><br>'
         f'{tr("Confidence")} [% format_number("score", 2) %]<br>'
-        '[% format_number("box_area_m2", 1) %] m²'
+        f'[% format_number("{area}", 1) %] m²'
     )
     layer.triggerRepaint()
 

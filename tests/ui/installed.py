@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 INI = """[PythonPlugins]
-tilehawk=true
+tilehawk={enabled}
 processing=true
 
 [core]
@@ -15,13 +15,13 @@ NewsFeed\\httpfeedqgisorg\\disabled=true
 """
 
 
-def make_profile(folder: Path) -> Path:
-    """Make the profile `default` under `folder`, in which the plugin is a link to the checkout, and enabled."""
+def make_profile(folder: Path, *, enabled: bool = True) -> Path:
+    """Make the profile `default` under `folder`, in which the plugin is a link to the checkout."""
     profile = folder / "profiles" / "default"
     (profile / "python" / "plugins").mkdir(parents=True)
     (profile / "python" / "plugins" / "tilehawk").symlink_to(ROOT)
     (profile / "QGIS").mkdir()
-    (profile / "QGIS" / "QGIS3.ini").write_text(INI)
+    (profile / "QGIS" / "QGIS3.ini").write_text(INI.format(enabled=str(enabled).lower()))
     return folder
 
 

@@ -92,13 +92,13 @@ def write_card(path: Path, card: ModelCard) -> Path:
     return path
 
 
-def write_detections(path: Path, detections) -> Path:
-    """Write a result as the worker does: layers `detections` and `not_examined`."""
+def write_detections(path: Path, detections, gaps: int = 0) -> Path:
+    """Write a result as the worker does: layers `detections` and `not_examined`, the latter of `gaps` polygons."""
     dataset = ogr.GetDriverByName("GPKG").CreateDataSource(str(path), ["VERSION=1.2"])
     columns = (("id", ogr.OFTInteger), ("class", ogr.OFTString), ("score", ogr.OFTReal), ("box_area_m2", ogr.OFTReal))
     rows = [(number, name, score, 51.84) for number, (name, score) in enumerate(detections, 1)]
     _add_layer(dataset, "detections", columns, rows)
-    _add_layer(dataset, "not_examined", (("reason", ogr.OFTString),), [("no data",)])
+    _add_layer(dataset, "not_examined", (("reason", ogr.OFTString),), [("no data",)] * gaps)
     return path
 
 

@@ -10,7 +10,7 @@ from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QDialogButtonBox, QLineEdit, QSlider
 from tilehawk.core.job.errors import InvalidJob
 
-from tests.ui.scenery import CRS, wait_until
+from tests.ui.scenery import CRS, DETECTIONS, wait_until, write_detections
 
 
 @pytest.fixture
@@ -72,6 +72,15 @@ def test_run_brings_a_styled_layer(dialog, tmp_path, qgis_iface, stand_in):
     assert not dialog.cancel_button.isEnabled()
 
 
+def test_raster_chosen_by_its_path(dialog, raster, stand_in):
+    QgsProject.instance().removeAllMapLayers()
+    dialog.form.set_raster(raster)
+    dialog.form.advanced.setCollapsed(False)
+    run_to_the_end(dialog)
+    assert list(layers()) == ["Pools and trees: suburb"]
+    assert stand_in.jobs()[0]["raster"] == raster
+
+
 def test_run_is_in_processings_history(dialog, stand_in):
     registry = QgsGui.historyProviderRegistry()
     run_to_the_end(dialog)
@@ -89,7 +98,7 @@ def test_temporary_result_unless_a_file_is_named(dialog):
 
 
 def test_not_examined_ground_is_loaded_below(dialog, stand_in):
-    stand_in.plan(not_examined_m2=120.5)
+    write_detections(stand_in.gpkg, DETECTIONS, gaps=2)
     run_to_the_end(dialog)
     assert "Not examined: suburb" in layers()
     names = [node.name() for node in QgsProject.instance().layerTreeRoot().findLayers()]

@@ -84,7 +84,7 @@ def test_run_from_the_dialog(plugin, tiny_model, big_raster, tmp_path):
 def test_qgis_process_end_to_end(tiny_model, big_raster, tmp_path):
     if shutil.which("qgis_process") is None:
         pytest.skip("qgis_process is not on the PATH")
-    environment = qgis_environment(make_profile(tmp_path / "profile"))
+    environment = qgis_environment(make_profile(tmp_path / "profile", enabled=False))
     code, said = run_program(["qgis_process", "plugins", "enable", "tilehawk"], environment, 120)
     assert code == 0, said
     target = tmp_path / "found.gpkg"

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from qgis.core import (
-    QgsCoordinateReferenceSystem,
     QgsMapLayer,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
+    QgsVectorLayer,
 )
 
 from ...core.job.card import ModelCard
@@ -27,10 +27,10 @@ class ResultStyler(QgsProcessingLayerPostProcessorInterface):
 
     _kept: ClassVar[list[ResultStyler]] = []
 
-    def __init__(self, card: ModelCard | None, threshold: float, crs: QgsCoordinateReferenceSystem | None) -> None:
-        """`card`: None for ground not examined. `crs`: where the user has overridden the file's."""
+    def __init__(self, card: ModelCard | None, threshold: float, raster: RasterSource) -> None:
+        """`card`: None for ground not examined. Where the user has overridden the raster's CRS, the layer follows."""
         super().__init__()
-        self._card, self._threshold, self._crs = card, threshold, crs
+        self._card, self._threshold, self._raster = card, threshold, raster
         self._done = False
         ResultStyler._kept = [*(kept for kept in ResultStyler._kept if not kept._done), self]
 
@@ -39,8 +39,8 @@ class ResultStyler(QgsProcessingLayerPostProcessorInterface):
     ) -> None:
         """Style the layer; called by QGIS once it is in the project."""
         self._done = True
-        if self._crs is not None:
-            layer.setCrs(self._crs)
+        if self._raster.crs.isValid() and layer.crs() == self._raster.own_crs:
+            layer.setCrs(self._raster.crs)
         if self._card is None:
             style_not_examined(layer)
             return
@@ -62,27 +62,27 @@ def load_results(
     """Arrange that the layers of a result are loaded, where the caller has asked for that.
 
     `target` is the destination as Processing knows it, `unnamed` the name that Processing gives to a layer that its
-    user has not named. Where the user has set another CRS for the raster than its file's, the result follows.
+    user has not named. Ground that was not examined becomes a layer of its own, below, where there is any.
     """
     layers = context.layersToLoadOnCompletion()
     details = layers.pop(target, None)
     if details is None:
         return
-    crs = raster.crs if raster.crs.isValid() and raster.crs != raster.own_crs else None
     if details.name in ("", unnamed):
         details.name = f"{card.title or card.name}: {raster.name}"
         details.forceName = True
-    details.setPostProcessor(ResultStyler(card, result["threshold"], crs))
+    details.setPostProcessor(ResultStyler(card, result["threshold"], raster))
     layers[layer_uri(result, "detections")] = details
-    if result.get("not_examined_m2") and result["layers"].get("not_examined"):
+    gaps = layer_uri(result, "not_examined") if result["layers"]["not_examined"] else ""
+    if gaps and QgsVectorLayer(gaps).featureCount() > 0:
         unseen = QgsProcessingContext.LayerDetails(
             tr("Not examined: {raster}").format(raster=raster.name), details.project, "", details.layerTypeHint
         )
         unseen.forceName = True
         unseen.groupName = details.groupName
         unseen.layerSortKey = details.layerSortKey - 1
-        unseen.setPostProcessor(ResultStyler(None, 0.0, crs))
-        layers[layer_uri(result, "not_examined")] = unseen
+        unseen.setPostProcessor(ResultStyler(None, 0.0, raster))
+        layers[gaps] = unseen
     context.setLayersToLoadOnCompletion(layers)
 
 
