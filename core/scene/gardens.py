@@ -85,7 +85,7 @@ def plant_trees(parcel: Parcel, pool: Circle | None, style: Style, builder: Buil
         x = rng.uniform(-0.35, 0.35) * parcel.width
         if abs(x - drive.x) > drive.width / 2 + 0.5:
             radius = rng.uniform(2.2, 5.0)
-            plant(x, rng.uniform(-2.5, 1.0), radius, 2.0 * radius)
+            plant(x, rng.uniform(-2.5, 1.0), radius, 2.3 * radius)
     for _ in range(rng.poisson(style.trees)):
         edge = rng.random()
         if edge < 0.35:
@@ -97,7 +97,7 @@ def plant_trees(parcel: Parcel, pool: Circle | None, style: Style, builder: Buil
         radius = float(np.clip(rng.lognormal(math.log(2.3), 0.45), 0.9, 7))
         over_house = house.left - 0.3 * radius < x < house.right + 0.3 * radius and house.near < y < house.far
         if not over_house:
-            plant(x, y, radius, 1.8 * radius + 1)
+            plant(x, y, radius, 2.0 * radius + 1.5)
     for _ in range(rng.integers(2, 9)):
         if rng.random() < 0.5:
             x, y = rng.uniform(-half, half), house.near - rng.uniform(0, 1.5)

@@ -14,7 +14,7 @@ from .furnish import furnish
 from .parcel import Parcel
 from .plan import Plan, Sun
 from .shapes import rectangle
-from .streets import ARTERIAL_M, STREET_M, VERGE_M, Place, StreetPaints, lay_arterials, lay_street, open_mouth
+from .streets import ARTERIAL_M, STREET_M, VERGE_M, Place, StreetPaints, lay_arterials, lay_streets, open_mouth
 from .style import Style
 
 MARGIN_M = 16.0  # planned around the picture, so that shadows and crowns reach in
@@ -115,18 +115,12 @@ def _plan_homes(district: District, style: Style, builder: Builder, rng: np.rand
     cross = [] if district.length < 230 or rng.random() < 0.4 else [district.length * rng.uniform(0.4, 0.6)]
     stops = [edge, *(u + side for u in cross for side in (-half, half)), district.length - edge]
     width = rng.uniform(14.5, 23)
-    for low, high in pairwise(lines):
-        front = low + (edge if low == 0 else half)
-        back = high - (edge if high == district.depth else half)
-        middle = (front + back) / 2
-        for span in zip(stops[::2], stops[1::2], strict=True):
-            for v, facing in ((front, 1), (back, -1)):
-                _plan_row(district, span, v, facing, abs(middle - v), width, style, builder, rng)
     paints = StreetPaints(style.garden(rng).pick(rng), rng)
     streets = [district.along(v) for v in lines[1:-1]]
     crossings = [district.across(u) for u in cross]
-    for place, end in [(p, district.length) for p in streets] + [(p, district.depth) for p in crossings]:
-        lay_street(place, kerb, end - kerb, paints, builder)
+    long = [(place, kerb, district.length - kerb) for place in streets]
+    short = [(place, kerb, district.depth - kerb) for place in crossings]
+    lay_streets([*long, *short], paints, builder)
     for place in streets:
         open_mouth(place, kerb, 1, paints, builder)
         open_mouth(place, district.length - kerb, -1, paints, builder)
@@ -136,6 +130,13 @@ def _plan_homes(district: District, style: Style, builder: Builder, rng: np.rand
                 if 0 < v + side < district.depth:
                     reach = kerb if v in (0, district.depth) else STREET_M / 2
                     open_mouth(place, v + side * reach, side, paints, builder)
+    for low, high in pairwise(lines):
+        front = low + (edge if low == 0 else half)
+        back = high - (edge if high == district.depth else half)
+        middle = (front + back) / 2
+        for span in zip(stops[::2], stops[1::2], strict=True):
+            for v, facing in ((front, 1), (back, -1)):
+                _plan_row(district, span, v, facing, abs(middle - v), width, style, builder, rng)
 
 
 def _plan_row(

@@ -40,12 +40,16 @@ class StreetPaints:
         )
 
 
-def lay_street(place: Place, start: float, end: float, paints: StreetPaints, builder: Builder) -> None:
-    """Lay a street from `start` to `end` along `place`, in pieces short enough to follow a bend."""
-    stops = np.linspace(start, end, max(2, math.ceil((end - start) / 12) + 1))
+def lay_streets(streets: Sequence[tuple[Place, float, float]], paints: StreetPaints, builder: Builder) -> None:
+    """Lay streets, each from a start to an end along its `place`, in pieces short enough to follow a bend.
+
+    All pavements come before all verges and those before all carriageways, so that crossings stay clear.
+    """
     for half, paint in paints.bands():
-        for a, b in pairwise(stops):
-            builder.ground(place(np.array([[a, -half], [b, -half], [b, half], [a, half]])), paint)
+        for place, start, end in streets:
+            stops = np.linspace(start, end, max(2, math.ceil((end - start) / 12) + 1))
+            for a, b in pairwise(stops):
+                builder.ground(place(np.array([[a, -half], [b, -half], [b, half], [a, half]])), paint)
 
 
 def open_mouth(place: Place, start: float, direction: int, paints: StreetPaints, builder: Builder) -> None:

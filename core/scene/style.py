@@ -34,7 +34,7 @@ class Style:
             roof_weights=tuple(float(w) for w in weights / weights.sum()),
             roof_form=str(rng.choice(["hip", "gable", "mixed", "flat"], p=(0.35, 0.25, 0.33, 0.07))),
             green=float(rng.uniform(0.1, 0.7)),
-            trees=float(rng.gamma(3.0, 1.4)),
+            trees=float(rng.gamma(3.0, 1.7)),
             street_trees=float(rng.choice([0.15, 0.5, 0.95])),
             palms=float(rng.choice([0.0, 0.1, 0.5], p=(0.5, 0.35, 0.15))),
             pools=min(0.75, density * float(rng.gamma(1.3, 0.105))),

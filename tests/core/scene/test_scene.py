@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 
 from core.scene import scene as scene_module
-from core.scene.layout import plan_suburb
 from core.scene.plan import Paint, Patch, Plan, Pool, Sun
 from core.scene.scene import CLASS_NAMES, draw_scene, paint_plan
-from core.scene.shapes import all_bounds, bounds, kidney, rectangle, turned
+from core.scene.shapes import bounds, kidney, rectangle, turned
 
 LAWN = Paint((85, 100, 75, 165))
 DECK = Paint((170, 165, 150, 165))
@@ -100,19 +99,3 @@ def test_water_is_where_the_boxes_are():
                 bluer.append(middle[2] - middle[0] > background + 8)
     assert len(bluer) > 5
     assert np.mean(bluer) > 0.85  # some middles lie under a crown
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_pools_of_a_plan_have_plausible_sizes_and_lie_apart(seed):
-    boxes = all_bounds([pool.outline for pool in plan_suburb(450, 450, seed, 4.0).pools])
-    longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-    assert len(boxes) > 30
-    assert 6 < np.median(longer) < 11 and np.quantile(longer, 0.95) < 20 and longer.min() > 3
-    x0, y0, x1, y1 = boxes.T
-    meet = (x0[:, None] < x1) & (x1[:, None] > x0) & (y0[:, None] < y1) & (y1[:, None] > y0)
-    assert np.array_equal(meet, np.eye(len(boxes), dtype=bool))
-
-
-def test_density_makes_more_pools():
-    few, many = (len(plan_suburb(350, 350, 4, density).pools) for density in (0.5, 3.0))
-    assert 0 < few < many
