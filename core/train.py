@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from .job.card import HISTOGRAM_BINS, Architecture, Band, ModelCard, ObjectClass
-from .job.errors import LabelError
+from .job.card import HISTOGRAM_BINS, LEVELS, Architecture, Band, ModelCard, ObjectClass, read_card
+from .job.errors import InvalidJob, LabelError
 from .job.events import Report, notice
 from .job.jobs import TrainJob
 from .retinanet.detector import Detector
 from .retinanet.device import choose_backend
 from .retinanet.network import RetinaNetwork, build_network
+from .retinanet.transfer import transfer_weights
 from .retinanet.weights import load_model, save_model
 from .training.augmentation import Augmentation
 from .training.labels import LabelledImage, read_folder
@@ -24,6 +25,7 @@ from .training.loop import Recipe, fit
 from .training.samples import Picture, Sampler, load_pictures, native_resolution
 from .training.validation import decisive_iou, figures, look_at, median_side
 
+LOCAL = ("data", "output", "start_from", "credits")  # options that a card does not repeat: paths of one computer
 PALETTE = ("#00e5ff", "#ff3d9a", "#ffd400", "#7cff4f", "#ff7a1a", "#b388ff", "#ff5252", "#f4f4f4")
 
 
@@ -40,19 +42,20 @@ def train(job: TrainJob, report: Report, cancelled: Callable[[], bool]) -> dict[
     }
     if not any(len(picture.truth) for picture in pictures["train"]):
         raise LabelError("There is no object to train on: the split 'train' is empty.")
-    if not pictures["val"]:
+    aside = any(len(picture.truth) for picture in pictures["val"])
+    if not aside:
         report(
             notice(
-                "No images are set aside to choose the best epoch: figures are those of the training images and "
-                "flatter the model.",
+                "No images with objects are set aside to choose the best epoch: figures are those of the training "
+                "images and flatter the model.",
                 "warning",
             )
         )
-    chosen = pictures["val"] or pictures["train"]
+    chosen = pictures["val"] if aside else pictures["train"]
     iou = decisive_iou(median_side(pictures["train"]))
     card = _card(job, classes, _band_statistics(bands, pictures["train"]), resolution)
     torch.manual_seed(job.seed)
-    network = _start(job, card)
+    network = _start(job, card, report)
     backend = choose_backend(job.device)
     fill = np.array([round(band.mean) for band in card.bands], np.uint8)
     objects = sum(len(picture.truth) for picture in pictures["train"])
@@ -79,16 +82,18 @@ def train(job: TrainJob, report: Report, cancelled: Callable[[], bool]) -> dict[
             f"on {backend.name} ({backend.key})."
         )
     )
-    sampler = Sampler(pictures["train"], job.tile_px, fill, Augmentation(), job.seed)
+    stride = card.architecture.coarsest_stride
+    tile_px = -(-job.tile_px // stride) * stride
+    sampler = Sampler(pictures["train"], tile_px, fill, Augmentation(), job.seed)
     fitted = fit(card, network, sampler, recipe, backend, validate, report, cancelled)
-    metrics = {"split": "val" if pictures["val"] else "train", "iou": iou, "images": len(chosen), **fitted.best}
+    metrics = {"split": "val" if aside else "train", "iou": iou, "images": len(chosen), **fitted.best}
     training = {
         "objects": {"train": objects, "val": sum(len(picture.truth) for picture in pictures["val"])},
         "images": {split: len(found) for split, found in pictures.items()},
         "seconds": round(time.monotonic() - started),
         "steps": recipe.epochs * recipe.steps,
         "backend": backend.key,
-        "recipe": {name: value for name, value in vars(job).items() if name not in ("data", "output", "credits")},
+        "recipe": {name: value for name, value in vars(job).items() if name not in LOCAL},
     }
     card = replace(card, threshold=round(fitted.best["threshold"], 3), metrics=metrics, training=training)
     save_model(job.output, card, fitted.state)
@@ -118,10 +123,12 @@ def _band_statistics(bands: tuple[Band, ...], pictures: list[Picture]) -> tuple[
 
 
 def _card(job: TrainJob, classes: tuple[str, ...], bands: tuple[Band, ...], resolution: float | None) -> ModelCard:
-    sizes = job.anchor_sizes or tuple(4.0 * 2 ** int(level[1:]) for level in job.levels)
+    sizes = job.anchor_sizes or tuple(4.0 * 2 ** int(level[1:]) for level in job.levels if level in LEVELS)
+    start = read_card(job.start_from).architecture if job.start_from else Architecture()
     architecture = Architecture(
         backbone=job.backbone,
         backbone_stages=job.backbone_stages,
+        backbone_norm_eps=start.backbone_norm_eps,  # goes with the weights: torchvision's of COCO have 0
         levels=job.levels,
         extra_levels="pool" if job.backbone_stages < 4 else "p",
         channels=job.channels,
@@ -134,7 +141,7 @@ def _card(job: TrainJob, classes: tuple[str, ...], bands: tuple[Band, ...], reso
         integer_anchors=False,
     )
     name = job.name or Path(job.output).stem
-    return ModelCard(
+    card = ModelCard(
         name=name,
         title=job.title or name,
         description=job.description,
@@ -146,16 +153,16 @@ def _card(job: TrainJob, classes: tuple[str, ...], bands: tuple[Band, ...], reso
         license=job.license,
         versions={"python": platform.python_version(), "torch": torch.__version__},
     )
+    problems = card.problems()
+    if problems:
+        raise InvalidJob(f"This model cannot be made. {problems[0]}")
+    return card
 
 
-def _start(job: TrainJob, card: ModelCard) -> RetinaNetwork:
+def _start(job: TrainJob, card: ModelCard, report: Report) -> RetinaNetwork:
     network = build_network(card.architecture, len(card.classes), len(card.bands))
     if job.start_from:
-        _, other = load_model(job.start_from)
-        fitting = {
-            name: value
-            for name, value in other.state_dict().items()
-            if name in network.state_dict() and network.state_dict()[name].shape == value.shape
-        }
-        network.load_state_dict(fitting, strict=False)
+        other_card, other = load_model(job.start_from)
+        share = transfer_weights(other, other_card, network, card)
+        report(notice(f"{share:.0%} of the weights start from the model '{other_card.name}'."))
     return network

@@ -16,7 +16,7 @@ from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
 from ..job.card import Architecture
 
-GROUPS = 32  # of group norm (Wu & He 2018), as torchvision's retinanet_resnet50_fpn_v2
+GROUPS = 32  # of group norm (Wu & He 2018), as torchvision's retinanet_resnet50_fpn_v2, where channels divide by it
 PRIOR = 0.01  # score of every anchor at the start (Lin et al. 2017, section 4.1)
 
 
@@ -59,7 +59,7 @@ class Backbone(nn.Module):
         super().__init__()
         norm = {
             "batch": lambda channels: nn.BatchNorm2d(channels, eps=architecture.backbone_norm_eps),
-            "group": lambda channels: nn.GroupNorm(min(GROUPS, channels), channels),
+            "group": _group_norm,
         }[architecture.backbone_norm]
         body = getattr(resnet, architecture.backbone)(weights=None, norm_layer=norm)
         if in_channels != 3:
@@ -84,7 +84,7 @@ class Subnet(nn.Module):
 
     def __init__(self, architecture: Architecture, output: str, out_channels: int, bias: float) -> None:
         super().__init__()
-        norm = (lambda n: nn.GroupNorm(GROUPS, n)) if architecture.head_norm == "group" else None
+        norm = _group_norm if architecture.head_norm == "group" else None
         widths = [architecture.channels] + [architecture.head_channels] * architecture.head_depth
         tower = [Conv2dNormActivation(a, b, norm_layer=norm) for a, b in pairwise(widths)]
         self.conv = nn.Sequential(*tower)
@@ -126,6 +126,10 @@ class RetinaNetwork(nn.Module):
         """Images (N, C, H, W) to logits (N, A * classes, h, w) and deltas (N, A * 4, h, w), one each a level."""
         features = self.backbone(images)
         return self.head.classification_head(features), self.head.regression_head(features)
+
+
+def _group_norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(math.gcd(GROUPS, channels), channels)
 
 
 def build_network(architecture: Architecture, classes: int, in_channels: int = 3) -> RetinaNetwork:

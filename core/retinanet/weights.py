@@ -46,11 +46,8 @@ def load_model(path: str | Path) -> tuple[ModelCard, RetinaNetwork]:
         state = {name: value.to(torch.float32, copy=True) for name, value in load_file(path).items()}
     except (SafetensorError, OSError) as problem:
         raise ModelError(f"The weights of '{path.name}' are damaged: {problem}.") from problem
-    try:
-        with torch.device("meta"):  # shapes alone: nothing is allocated before the weights are known to fit
-            network = build_network(card.architecture, len(card.classes), len(card.bands))
-    except ValueError as problem:
-        raise ModelError(f"The network of '{path.name}' cannot be built: {problem}.") from problem
+    with torch.device("meta"):  # shapes alone: nothing is allocated before the weights are known to fit
+        network = build_network(card.architecture, len(card.classes), len(card.bands))
     misfit = _misfit(network.state_dict(), state)
     if misfit:
         raise ModelError(f"The weights of '{path.name}' do not fit its card: {misfit}.")

@@ -22,7 +22,6 @@ from .samples import Sampler
 
 MOST_GRADIENT = 5.0  # norm to which gradients are clipped
 FROZEN_SHARE = 0.2  # of the epochs, at the end, in which batch norms keep their statistics
-SMALLEST_STEP_REPORT_S = 0.5
 
 Validate = Callable[[RetinaNetwork], dict[str, float]]
 
@@ -77,7 +76,7 @@ def fit(
         network.train()
         if epoch >= recipe.epochs * (1 - FROZEN_SHARE):
             freeze_batch_norms(network)
-        sums = torch.zeros(2)
+        sums = torch.zeros(2, device=backend.device)
         for step, batch in enumerate(sampler.batches(epoch, recipe.steps, recipe.batch_size)):
             if cancelled():
                 raise Cancelled()
@@ -88,7 +87,7 @@ def fit(
             optimiser.step()
             schedule.step()
             average.update_parameters(network)
-            sums += torch.stack([focal.detach(), box.detach()]).cpu()
+            sums += torch.stack([focal.detach(), box.detach()])
             done = (epoch * recipe.steps + step + 1) / steps
             left = (time.monotonic() - started) * (1 / done - 1)
             report(progress(done, f"Epoch {epoch + 1} of {recipe.epochs}", left))
@@ -116,7 +115,7 @@ class _StepLosses:
     def __call__(self, network: RetinaNetwork, images: Tensor, truths: list[Detections]) -> tuple[Tensor, Tensor]:
         device, architecture = self.backend.device, self.card.architecture
         values = ((images.to(device).float() - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        low = self.backend.dtype != torch.float32
+        low = self.backend.dtype == torch.bfloat16  # gradients of half precision would need their losses scaled
         with torch.autocast(device.type, self.backend.dtype) if low else nullcontext():
             logits, deltas = network(values)
         maps = [(level.shape[2], level.shape[3]) for level in logits]

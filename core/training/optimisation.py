@@ -31,11 +31,16 @@ def averaged(network: nn.Module, decay: float) -> AveragedModel:
     """The exponential moving average of weights and of batch norms' statistics; it forgets faster in the first steps,
     so that the start's random weights do not linger."""
 
-    def average(old: Tensor, new: Tensor, steps: Tensor) -> Tensor:
-        now = min(decay, (1 + int(steps)) / (10 + int(steps)))
-        return old.lerp(new, 1 - now) if old.is_floating_point() else new
+    def average(old: list[Tensor], new: list[Tensor], steps: Tensor) -> None:
+        done = int(steps)
+        now = min(decay, (1 + done) / (10 + done))
+        for kept, coming in zip(old, new, strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(coming, 1 - now)
+            else:
+                kept.copy_(coming)
 
-    return AveragedModel(network, avg_fn=average, use_buffers=True)
+    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
 
 def freeze_batch_norms(network: nn.Module) -> None:

@@ -13,6 +13,7 @@ from torchvision.transforms.v2 import functional
 from ..detections.detections import Detections
 from ..imagery.raster import open_raster
 from ..job.card import Band
+from ..job.errors import LabelError
 from .augmentation import Augmentation, change_colours, turn, visible
 from .labels import LabelledImage
 
@@ -32,13 +33,21 @@ class Picture:
 def load_pictures(
     images: list[LabelledImage], bands: tuple[Band, ...], band_numbers: tuple[int, ...], resolution_m: float | None
 ) -> list[Picture]:
-    """Read whole images at the model's resolution; boxes follow."""
+    """Read whole images at the model's resolution; boxes follow, clipped to their image.
+
+    Raises LabelError where a box lies outside of its image, and RasterError.
+    """
     pictures = []
     for image in images:
         numbers = band_numbers if image.path.suffix.lower() in (".tif", ".tiff", ".vrt") else None
         with open_raster(str(image.path), bands, resolution_m, bands=numbers) as raster:
             values, _ = raster.read(0, 0, raster.grid.width, raster.grid.height)
             boxes = image.truth.boxes if raster.to_source is None else _moved(image.truth.boxes, ~raster.to_source)
+        boxes = boxes.clip(0, np.tile(values.shape[:0:-1], 2))
+        outside = np.flatnonzero((boxes[:, 2:] <= boxes[:, :2]).any(axis=1))
+        if len(outside):
+            corners = ", ".join(f"{value:g}" for value in image.truth.boxes[outside[0]])
+            raise LabelError(f"The box {corners} lies outside of its image '{image.path}'.")
         truth = Detections.truth(boxes, image.truth.labels, image.truth.ignore)
         pictures.append(Picture(values, truth, image.path.name))
     return pictures
@@ -80,9 +89,9 @@ class Sampler:
         self.fill = fill
         self.augmentation = augmentation
         self.seed = seed
-        counts = [len(picture.truth) for picture in pictures]
-        self._objects = np.repeat(np.arange(len(pictures)), counts)
-        self._within = np.concatenate([np.arange(count) for count in counts] or [np.zeros(0, int)])
+        within = [np.flatnonzero(~_ignored(picture.truth)) for picture in pictures]
+        self._objects = np.repeat(np.arange(len(pictures)), [len(objects) for objects in within])
+        self._within = np.concatenate([*within, np.zeros(0, int)])
 
     def sample(self, epoch: int, index: int) -> tuple[Tensor, Detections]:
         """Crop number `index` of an epoch: uint8 (C, T, T) and its truth."""
@@ -114,8 +123,8 @@ class Sampler:
             drawn = [self.sample(epoch, step * batch_size + i) for i in range(batch_size)]
             return Batch(torch.stack([image for image, _ in drawn]), [truth for _, truth in drawn])
 
-        # One core for the thread that prepares: two pools of spinning OpenMP threads take turns on the same cores, which
-        # made a step three times longer. torch keeps this number by thread.
+        # One core for the thread that prepares: two pools of spinning OpenMP threads take turns on the same cores,
+        # which made a step three times longer. torch keeps this number by thread.
         with ThreadPoolExecutor(1, "samples", initializer=torch.set_num_threads, initargs=(1,)) as pool:
             ahead = pool.submit(prepare, 0)
             for step in range(steps):
@@ -131,6 +140,10 @@ class Sampler:
         chosen = int(random.integers(len(self._objects)))
         picture = self.pictures[self._objects[chosen]]
         return picture, picture.truth.boxes[self._within[chosen]]
+
+
+def _ignored(truth: Detections) -> np.ndarray:
+    return np.zeros(len(truth), bool) if truth.ignore is None else truth.ignore
 
 
 def crop(values: np.ndarray, x: int, y: int, size: int, fill: np.ndarray) -> np.ndarray:

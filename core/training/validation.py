@@ -4,11 +4,15 @@ import numpy as np
 
 from ..accuracy.metrics import Assessment
 from ..detections.detections import Detections
+from ..detections.merging import Merger
+from ..imagery.grid import Grid
+from ..imagery.tiles import plan_tiles
 from ..retinanet.detector import Detector
 from .samples import Picture, crop
 
 SMALL_PX = 16  # median side under which an object is small, and figures at IoU 0.3 decide
 MOST_PX = 1024  # side of the largest image that is looked at in one piece
+FLOOR_SHARE = 0.2  # of the score floor: average precision asks for weak detections too
 
 
 def median_side(pictures: list[Picture]) -> float:
@@ -24,11 +28,19 @@ def decisive_iou(side_px: float) -> float:
 
 
 def look_at(detector: Detector, picture: Picture, fill: np.ndarray) -> Detections:
-    """Detections on a whole picture, padded to a square that the network takes."""
-    stride = detector.card.architecture.coarsest_stride
-    side = -(-max(picture.values.shape[1:]) // stride) * stride
-    image = crop(picture.values, 0, 0, side, fill)
-    return detector(image[None], detector.card.score_floor / 5, detector.card.nms_overlap)[0]
+    """Detections on a whole picture; on a large one as `detect` finds them, in overlapping tiles."""
+    card = detector.card
+    floor = card.score_floor * FLOOR_SHARE
+    height, width = picture.values.shape[1:]
+    if max(height, width) <= MOST_PX:
+        return detector(picture.values[None], floor, card.nms_overlap)[0]
+    grid = Grid(width, height, (1.0, 0.0, 0.0, 0.0, -1.0, 0.0))
+    plan = plan_tiles(grid, card.tile_px, card.overlap_px, card.architecture.coarsest_stride)
+    merger = Merger(plan.views(), plan.windows(), plan.cols)
+    for index in plan.indexes().tolist():
+        tile = crop(picture.values, *plan.window(index)[:2], plan.tile_px, fill)
+        merger.add(index, detector(tile[None], floor, card.nms_overlap)[0])
+    return merger.finish()
 
 
 def figures(found: list[tuple[Detections, Detections]], iou: float) -> dict[str, float]:

@@ -122,6 +122,12 @@ def test_group_norm_leaves_no_batch_norm_and_eps_is_the_cards(small):
     assert {module.eps for module in batched.modules() if isinstance(module, nn.BatchNorm2d)} == {0.0}
 
 
+@pytest.mark.parametrize(("channels", "groups"), [(256, 32), (64, 32), (48, 16), (100, 4), (7, 1)])
+def test_group_norm_takes_any_number_of_channels(channels, groups):
+    head = outlined(Architecture(head_channels=channels, head_depth=1, head_norm="group")).head
+    assert [module.num_groups for module in head.modules() if isinstance(module, nn.GroupNorm)] == [groups] * 2
+
+
 def test_head_may_have_no_tower(small):
     network = build_network(replace(small, head_depth=0), 3)
     assert network.head.classification_head.cls_logits.weight.shape == (27, 32, 3, 3)
