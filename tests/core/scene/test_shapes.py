@@ -32,7 +32,7 @@ def test_the_shadow_of_a_box_is_its_base_and_the_strip_it_sweeps():
     assert Polygon(swept(rectangle(4, 2), np.array([3.0, 1.0]))).area == pytest.approx(7 * 3 - 3)
 
 
-def test_sweeping_is_the_convex_hull(tmp_path):
+def test_sweeping_is_the_convex_hull():
     base, offset = ellipse(5, 3), np.array([1.3, -2.1])
     hull = MultiPoint(np.concatenate([base, base + offset])).convex_hull
     assert Polygon(swept(base, offset)).symmetric_difference(hull).area == pytest.approx(0, abs=1e-9)
