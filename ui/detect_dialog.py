@@ -69,7 +69,7 @@ class DetectDialog(QDialog):
         except TilehawkError as problem:
             self.messages.pushMessage(str(problem), Qgis.MessageLevel.Warning, 0)
             return
-        self._run.progressed.connect(lambda percent: self.progress.setValue(round(percent)))
+        self._run.progressed.connect(self._show_progress)  # no lambda: Qt must know whose slot it is when that is gone
         self._run.said.connect(self.status.setText)
         self._run.ended.connect(self._show_end)
         self.progress.setValue(0)
@@ -91,6 +91,9 @@ class DetectDialog(QDialog):
 
     def _is_running(self) -> bool:
         return self._run is not None and self._run.running
+
+    def _show_progress(self, percent: float) -> None:
+        self.progress.setValue(round(percent))
 
     def _show_end(self, ok: bool, sentence: str) -> None:
         self._show_running(False)
