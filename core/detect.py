@@ -100,7 +100,8 @@ def detect(
         watch.step("Opening the model")
         detector = open_detector(job.model, job.device)
         backend = detector.backend
-        watch.tell([f"Looking at {len(plan):,} tiles of {plan.tile_px} px on {backend.name} ({backend.key})."])
+        tiles = "tile" if len(plan) == 1 else "tiles"
+        watch.tell([f"Looking at {len(plan):,} {tiles} of {plan.tile_px} px on {backend.name} ({backend.key})."])
         watch.begin(len(plan))
         batch_size = job.batch_size or BATCH_SIZES[backend.device.type]
         found = look(raster, plan, examined, area, detector, batch_size, settings, watch)
@@ -152,7 +153,7 @@ def look(
                 seen.append(kept.take(kept.scores >= settings.threshold).moved(*plan.window(index)[:2]))
             done += len(indexes)
             preview = Detections.concatenate(seen)
-            watch.looked(done, preview.take(inside(preview.boxes, area)), raster.grid)
+            watch.looked(done + len(examined.empty_tiles), preview.take(inside(preview.boxes, area)), raster.grid)
     found = merger.finish()
     return found.take(inside(found.boxes, area))
 

@@ -1,4 +1,8 @@
-"""The worker's side of the process border: jobs come in as JSON lines on stdin, events go out on stdout."""
+"""The worker's side of the process border: jobs come in as JSON lines on stdin, events go out on stdout.
+
+`{"job": "cancel"}` cancels the job before it. The end of stdin means that the caller has gone: it ends a running job,
+and the worker.
+"""
 
 from __future__ import annotations
 

@@ -72,11 +72,9 @@ def detection_summary(values: dict[str, Any]) -> str:
 
 
 def training_summary(values: dict[str, Any]) -> str:
-    """Tell the result of a training, one value a line."""
-    numbers = {
-        name: value for name, value in values.items() if name != "output" and not isinstance(value, (list, dict))
-    }
-    return "\n".join([str(values["output"]), *(f"  {name}: {_short(value)}" for name, value in numbers.items())])
+    """Tell the result of a training: the model file, the figures of its best epoch, the time it took."""
+    figures = [f"  {name}: {_short(value)}" for name, value in values["metrics"].items()]
+    return "\n".join([str(values["output"]), *figures, f"  in {duration(values['seconds'])}"])
 
 
 def evaluation_summary(values: dict[str, Any]) -> str:

@@ -2,16 +2,20 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import core.detect
+from core.__main__ import main
 from core.arguments import TRAIN_HELP, detect_job, parse_arguments, train_job
 from core.job.card import CARD_KEY, Band, ModelCard, ObjectClass, card_to_json
+from core.job.errors import Cancelled
 from core.job.jobs import DetectJob, TrainJob
-from core.terminal import Terminal, bar, detection_summary, duration
+from core.terminal import Terminal, bar, detection_summary, duration, training_summary
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -164,6 +168,34 @@ def test_help_imports_nothing_heavy():
         assert option in shown.stdout
 
 
+def test_the_first_interrupt_asks_to_cancel(model, monkeypatch, capsys):
+    def interrupted(job, report, cancelled):
+        assert not cancelled()
+        signal.raise_signal(signal.SIGINT)
+        assert cancelled()
+        raise Cancelled
+
+    monkeypatch.setattr(core.detect, "detect", interrupted)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        job = ["detect", str(model), "--model", str(model), "--output", str(model.parent / "o.gpkg")]
+        assert main(job) == 1
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "Cancelled.\n")
+
+
+def test_what_nobody_foresaw_ends_in_a_sentence(model, monkeypatch, capsys):
+    def broken(*_):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("core.__main__.read_card", broken)
+    assert main(["card", str(model)]) == 1
+    assert capsys.readouterr().err.endswith("\nSomething unexpected went wrong: ZeroDivisionError: a bug.\n")
+
+
 def test_progress_is_drawn():
     assert bar(0.5, "Tile 3 of 6", 65) == "[############------------]  50 %  Tile 3 of 6, 1:05 left"
     assert bar(1.0, "Writing", None) == "[########################] 100 %  Writing"
@@ -180,6 +212,16 @@ def test_without_a_terminal_only_notices_are_shown(capsys):
     shown = capsys.readouterr()
     assert shown.err == "Bands assumed.\nWarning: Half of it is empty.\n"
     assert shown.out == ""
+
+
+def test_the_summary_of_a_training_tells_the_figures():
+    values = {"output": "/data/m.safetensors", "metrics": {"split": "val", "ap50": 0.87654}, "seconds": 3700}
+    assert training_summary(values).splitlines() == [
+        "/data/m.safetensors",
+        "  split: val",
+        "  ap50: 0.8765",
+        "  in 1:01:40",
+    ]
 
 
 def test_the_summary_of_a_detection_counts_by_class():

@@ -92,9 +92,7 @@ class Scene:
             height=height,
             count=3,
             dtype="uint8",
-            crs="EPSG:32611",
-            transform=from_origin(LEFT, TOP, px, px),
-            **profile,
+            **{"crs": "EPSG:32611", "transform": from_origin(LEFT, TOP, px, px), **profile},
         ) as raster:
             raster.write(self.image)
         return str(path)
@@ -297,6 +295,13 @@ def test_ground_without_data_is_told_and_holds_no_objects(job, scene, tmp_path):
     centroids = shapely.centroid(read(job.output, "detections")[0])
     assert len(centroids) > 50
     assert not shapely.intersects(centroids, hole).any()
+
+
+def test_a_raster_without_a_crs_is_examined_in_its_pixels(job, scene, tmp_path):
+    raster = scene.write(tmp_path / "plain.tif", crs=None)
+    result = run(dataclasses.replace(job, raster=raster))
+    assert np.allclose(bounds_of(job.output, "detections"), ordered(scene.on_map()), atol=1e-6)
+    json.dumps(result, allow_nan=False)
 
 
 def test_progress_boxes_and_notices_are_told(job, scene):

@@ -278,6 +278,17 @@ def test_what_libraries_print_and_read_stays_out_of_the_protocol():
     assert done.stderr.count("chatter") == 3
 
 
+def test_the_command_line_does_the_same_job(quick_job, tmp_path):
+    output = tmp_path / "found.gpkg"
+    command = ["detect", quick_job.raster, "--model", quick_job.model, "--output", str(output), "--device", "cpu"]
+    done = subprocess.run(
+        [sys.executable, "-m", "core", *command], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert output.exists()
+    assert done.stdout.splitlines()[:2] == [str(output), "  thing: 0"]
+    assert "Looking at 1 tile of 256 px" in done.stderr
+
+
 class Surprised(Session):
     def _do(self, job, cancelled):
         raise ZeroDivisionError("a bug")
