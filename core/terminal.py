@@ -28,6 +28,8 @@ class Terminal:
             self._bar_shown = True
         elif event["event"] == "notice":
             self.say(("Warning: " if event["level"] == "warning" else "") + event["text"])
+        elif event["event"] == "epoch":
+            self.say("  ".join(f"{name} {_short(value)}" for name, value in event.items() if name != "event"))
 
     def say(self, sentence: str) -> None:
         """Write a sentence on a line of its own."""
