@@ -128,7 +128,7 @@ def _card(job: TrainJob, classes: tuple[str, ...], bands: tuple[Band, ...], reso
     architecture = Architecture(
         backbone=job.backbone,
         backbone_stages=job.backbone_stages,
-        backbone_norm_eps=start.backbone_norm_eps,  # goes with the weights: torchvision's of COCO have 0
+        backbone_norm_eps=start.backbone_norm_eps or Architecture().backbone_norm_eps,  # torch trains none with 0
         levels=job.levels,
         extra_levels="pool" if job.backbone_stages < 4 else "p",
         channels=job.channels,

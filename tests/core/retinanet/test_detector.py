@@ -65,7 +65,7 @@ def torchvisions(builder: Any, px: int) -> RetinaNet:
     ("architecture", "builder", "spread", "px", "batch"),
     [
         (Architecture(), retinanet_resnet50_fpn, (1.0, 0.2), 512, 2),
-        (V2, retinanet_resnet50_fpn_v2, (5.0, 1.0), 384, 2),
+        (V2, retinanet_resnet50_fpn_v2, (5.0, 1.0), 256, 2),
         (Architecture(strides="torchvision"), retinanet_resnet50_fpn, (1.0, 0.2), 400, 1),
     ],
     ids=["v1", "v2", "v1-400px"],

@@ -1,0 +1,276 @@
+import csv
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from rasterio.transform import Affine
+
+from core.job.errors import Cancelled, InvalidJob, LabelError, ModelError
+from core.job.jobs import TrainJob
+from core.retinanet.detector import Detector
+from core.retinanet.weights import load_model, save_model
+from core.train import train
+from core.training import loop
+
+SPLIT = ("train",) * 6 + ("val",) * 2
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def draw(seed: int, side: int = 128) -> tuple[np.ndarray, np.ndarray]:
+    """A picture uint8 (4, side, side) of grey-green ground with bright blue squares, and their boxes."""
+    random = np.random.default_rng(seed)
+    image = random.normal([[[90]], [[105]], [[80]], [[150]]], 12, (4, side, side))
+    corners = random.permutation(16)[:5]
+    boxes = []
+    for corner in corners:
+        x, y = (int(v) * 32 + int(random.integers(2, 16)) for v in divmod(corner, 4))
+        w, h = random.integers(11, 15, 2)
+        image[:, y : y + h, x : x + w] = np.array([60, 180, 220, 20])[:, None, None]
+        boxes.append([x, y, x + w, y + h])
+    return image.clip(0, 255).astype(np.uint8), np.array(boxes, float)
+
+
+def write_csv(path: Path, rows: list[tuple]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+def write_data(folder: Path, split: tuple[str, ...] = SPLIT) -> Path:
+    """A folder of labelled scenes, the last of each split without objects in its labels' file alone."""
+    (folder / "images").mkdir(parents=True)
+    transform = Affine(0.6, 0, 400_000, 0, -0.6, 3_760_000)
+    profile = {"driver": "GTiff", "count": 4, "dtype": "uint8", "crs": "EPSG:32611", "transform": transform}
+    labels = [("image", "xmin", "ymin", "xmax", "ymax", "label")]
+    for i in range(len(split)):
+        image, boxes = draw(i)
+        name = f"images/{i}.tif"
+        with rasterio.open(folder / name, "w", width=128, height=128, photometric="RGB", **profile) as target:
+            target.write(image)
+        labels += [(name, *box, "pool") for box in boxes.tolist()]
+    write_csv(folder / "annotations.csv", labels)
+    write_csv(folder / "split.csv", [("image", "split"), *((f"images/{i}.tif", s) for i, s in enumerate(split))])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data") / "scenes")
+
+
+def job_for(data: Path, output: Path, **changes: Any) -> TrainJob:
+    job = TrainJob(
+        data=(str(data),),
+        output=str(output),
+        name="squares",
+        backbone="resnet18",
+        backbone_stages=2,
+        levels=("P2", "P3"),
+        channels=32,
+        head_channels=32,
+        head_depth=1,
+        anchor_sizes=(12.0, 24.0),
+        anchor_ratios=(1.0,),
+        epochs=1,
+        steps_per_epoch=2,
+        batch_size=2,
+        tile_px=64,
+        learning_rate=2e-3,
+        ema_decay=0.9,
+        device="cpu",
+    )
+    return replace(job, **changes)
+
+
+def run(job: TrainJob, events: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return train(job, (events if events is not None else []).append, lambda: False)
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainJob, dict[str, Any], list]:
+    """A training long enough to learn something, its result and its events."""
+    torch.set_num_threads(1)
+    job = job_for(
+        data, tmp_path_factory.mktemp("models") / "squares.safetensors", epochs=4, steps_per_epoch=15, batch_size=4
+    )
+    events: list[dict[str, Any]] = []
+    return job, run(job, events), events
+
+
+def test_a_training_lowers_the_loss_and_learns_to_find(trained):
+    _, result, _ = trained
+    losses = [figures["focal_loss"] + figures["box_loss"] for figures in result["history"]]
+    assert losses[-1] < 0.5 * losses[0]
+    assert result["metrics"]["ap30"] > 0.5
+
+
+def test_its_model_loads_and_finds(trained):
+    job, result, _ = trained
+    card, network = load_model(job.output)
+    assert result["output"] == job.output
+    assert [path.name for path in Path(job.output).parent.iterdir()] == ["squares.safetensors"]
+    image, boxes = draw(7)
+    found = Detector(card, network)(image[None, :3], card.threshold, card.nms_overlap)[0]
+    centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    hit = [((centres > box[:2]) & (centres < box[2:])).all(axis=1).any() for box in boxes]
+    assert sum(hit) >= 3
+
+
+def test_its_card_tells_what_the_model_is_and_how_it_was_made(trained):
+    job, result, _ = trained
+    card, _ = load_model(job.output)
+    assert card.problems() == []
+    assert (card.name, card.title) == ("squares", "squares")
+    assert [known.name for known in card.classes] == ["pool"]
+    assert [band.role for band in card.bands] == ["red", "green", "blue"]
+    assert card.resolution_m == pytest.approx(0.6, rel=1e-2)
+    assert (card.architecture.levels, card.architecture.anchor_sizes) == (("P2", "P3"), (12.0, 24.0))
+    assert card.threshold == pytest.approx(result["metrics"]["threshold"], abs=1e-3)
+    assert card.metrics == result["metrics"]
+    assert (card.metrics["split"], card.metrics["iou"], card.metrics["images"]) == ("val", 0.3, 2)
+    assert card.training["objects"] == {"train": 30, "val": 10}
+    assert card.training["images"] == {"train": 6, "val": 2}
+    assert card.training["steps"] == 60
+    assert card.training["recipe"]["learning_rate"] == 2e-3
+    assert str(Path(job.output).parent) not in str(card)
+    assert job.data[0] not in str(card)
+
+
+def test_band_statistics_are_those_of_the_training_images(trained):
+    job, _, _ = trained
+    values = np.stack([draw(i)[0][:3] for i in range(6)]).astype(float)
+    for i, band in enumerate(load_model(job.output)[0].bands):
+        assert band.mean == pytest.approx(values[:, i].mean(), abs=1e-3)
+        assert band.std == pytest.approx(values[:, i].std(), abs=1e-3)
+        assert sum(band.histogram) == 6 * 128 * 128
+        assert list(band.histogram) == np.histogram(values[:, i], bins=64, range=(0, 256))[0].tolist()
+
+
+def test_it_says_what_it_trains_on_and_every_epoch(trained):
+    _, result, events = trained
+    notices = [event["text"] for event in events if event["event"] == "notice"]
+    assert notices[0].startswith("Training on 30 objects in 6 images, choosing on 2 images, on processor")
+    assert [event["epoch"] for event in events if event["event"] == "epoch"] == [1, 2, 3, 4]
+    assert len(result["history"]) == 4
+
+
+def test_the_same_job_gives_the_same_weights(data, tmp_path):
+    files = []
+    for name in ("a", "b"):
+        run(job_for(data, tmp_path / f"{name}.safetensors"))
+        files.append(load_model(tmp_path / f"{name}.safetensors")[1].state_dict())
+    assert all(torch.equal(value, files[1][name]) for name, value in files[0].items())
+
+
+def test_cancelling_leaves_no_file(data, tmp_path):
+    with pytest.raises(Cancelled):
+        train(job_for(data, tmp_path / "m.safetensors"), lambda _: None, lambda: True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cancelling_leaves_the_old_model_and_no_thread(data, tmp_path):
+    old = tmp_path / "m.safetensors"
+    old.write_bytes(b"old")
+    events: list[dict[str, Any]] = []
+    job = job_for(data, old, steps_per_epoch=50)
+    with pytest.raises(Cancelled):
+        train(job, events.append, lambda: any(event["event"] == "progress" for event in events))
+    assert old.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [old]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("samples")]
+
+
+def test_divergence_is_told_and_leaves_no_file(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "MOST_GRADIENT", float("inf"))
+    monkeypatch.setattr(loop, "learning_rate_factor", lambda step, steps: 1e12)
+    with pytest.raises(ModelError, match="The training diverged"):
+        run(job_for(data, tmp_path / "m.safetensors", epochs=2, steps_per_epoch=4))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_starting_from_a_model_starts_better_than_from_scratch(trained, data, tmp_path):
+    job, _, _ = trained
+    events: list[dict[str, Any]] = []
+    again = run(job_for(data, tmp_path / "again.safetensors", start_from=job.output, learning_rate=1e-5), events)
+    scratch = run(job_for(data, tmp_path / "scratch.safetensors", learning_rate=1e-5))
+    assert again["history"][0]["focal_loss"] < 0.7 * scratch["history"][0]["focal_loss"]
+    assert again["metrics"]["ap30"] > 0.5
+    assert "100% of the weights start from the model 'squares'." in [event.get("text") for event in events]
+    recipe = load_model(tmp_path / "again.safetensors")[0].training["recipe"]
+    assert job.output not in str(recipe)
+
+
+@pytest.mark.parametrize(("eps", "kept"), [(1e-3, 1e-3), (0.0, 1e-5)])
+def test_starting_from_a_model_takes_over_the_eps_of_its_norms_where_it_can(trained, data, tmp_path, eps, kept):
+    card, network = load_model(trained[0].output)
+    card = replace(card, architecture=replace(card.architecture, backbone_norm_eps=eps))
+    save_model(tmp_path / "start.safetensors", card, network.state_dict())
+    run(job_for(data, tmp_path / "m.safetensors", start_from=str(tmp_path / "start.safetensors")))
+    assert load_model(tmp_path / "m.safetensors")[0].architecture.backbone_norm_eps == kept
+
+
+def test_a_start_that_is_no_model_is_told(data, tmp_path):
+    (tmp_path / "start.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match=r"'start\.safetensors' is no model of Tilehawk"):
+        run(job_for(data, tmp_path / "m.safetensors", start_from=str(tmp_path / "start.safetensors")))
+
+
+def test_four_bands_train_too(data, tmp_path):
+    roles = ("red", "green", "blue", "nir")
+    run(job_for(data, tmp_path / "m.safetensors", bands=(1, 2, 3, 4), band_roles=roles))
+    card, network = load_model(tmp_path / "m.safetensors")
+    assert [band.role for band in card.bands] == list(roles)
+    assert network.backbone.body.conv1.in_channels == 4
+
+
+def test_without_images_set_aside_it_says_that_figures_flatter(tmp_path):
+    events: list[dict[str, Any]] = []
+    result = run(job_for(write_data(tmp_path / "data", ("train",) * 2), tmp_path / "m.safetensors"), events)
+    assert "flatter the model" in events[0]["text"]
+    assert events[0]["level"] == "warning"
+    assert result["metrics"]["split"] == "train"
+
+
+def test_tiles_grow_to_the_coarsest_stride(data, tmp_path):
+    run(job_for(data, tmp_path / "m.safetensors", tile_px=66))
+
+
+def test_nothing_to_train_on_is_told(tmp_path):
+    folder = write_data(tmp_path / "data", ("val",) * 2)
+    with pytest.raises(LabelError, match="There is no object to train on"):
+        run(job_for(folder, tmp_path / "m.safetensors"))
+
+
+def test_labels_that_cannot_be_used_are_told(tmp_path):
+    folder = write_data(tmp_path / "data", ("train",) * 2)
+    (folder / "annotations.csv").write_text("image,xmin,ymin,xmax,ymax,label\nimages/0.tif,9,9,5,12,pool\n")
+    with pytest.raises(LabelError, match=r"Line 2 of .* without width or height"):
+        run(job_for(folder, tmp_path / "m.safetensors"))
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"levels": ("P2", "P4")}, "Pyramid levels must follow one another"),
+        ({"levels": ("P2", "P8"), "anchor_sizes": None}, "Pyramid levels must follow one another"),
+        ({"anchor_sizes": (8.0,)}, "one anchor size for each pyramid level"),
+        ({"backbone": "resnet20"}, "The backbone 'resnet20' is unknown"),
+        ({"classes": ("pool", "Pool")}, "Every class needs a name of its own"),
+    ],
+)
+def test_a_model_that_cannot_be_is_told(data, tmp_path, changes, sentence):
+    with pytest.raises(InvalidJob, match=sentence):
+        run(job_for(data, tmp_path / "m.safetensors", **changes))
