@@ -119,7 +119,7 @@ def gone(pid):
         return True
 
 
-def wait_until(condition, seconds=10.0):
+def wait_until(condition, seconds=20.0):
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)

@@ -54,11 +54,6 @@ def never() -> bool:
     return False
 
 
-def after(seconds: float):
-    start = time.monotonic()
-    return lambda: time.monotonic() - start > seconds
-
-
 def gone(pid: int) -> bool:
     """Whether a process has ended; a zombie that waits for its parent to notice has."""
     try:
@@ -67,7 +62,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-def wait_until(condition, seconds: float = 5) -> bool:
+def wait_until(condition, seconds: float = 20) -> bool:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)
@@ -132,7 +127,8 @@ def test_an_impossible_job_starts_nothing(made_up, job):
     assert not Path(worker.log_path).exists()
 
 
-def test_a_worker_that_answers_a_cancel_stays_for_the_next_job(made_up, job):
+def test_a_worker_that_answers_a_cancel_stays_for_the_next_job(made_up, job, monkeypatch):
+    monkeypatch.setattr(worker_module, "CANCEL_SECONDS", 30.0)  # for a busy machine
     worker = made_up(
         """
         while True:
@@ -143,11 +139,9 @@ def test_a_worker_that_answers_a_cancel_stays_for_the_next_job(made_up, job):
         """
     )
     pids = []
-    for _ in range(2):
-        start = time.monotonic()
+    for count in (1, 2):
         with pytest.raises(Cancelled):
-            worker.run(job, lambda event: pids.append(event["text"]), after(0.3))
-        assert time.monotonic() - start < 1.5
+            worker.run(job, lambda event: pids.append(event["text"]), lambda count=count: len(pids) == count)
     assert pids[0] == pids[1]
 
 
@@ -169,7 +163,7 @@ def test_a_worker_deaf_to_cancel_is_killed_with_its_children_and_leaves_nothing(
     start = time.monotonic()
     with pytest.raises(Cancelled):
         worker.run(job, notices.append, lambda: bool(notices))
-    assert time.monotonic() - start < 3
+    assert 1.5 < time.monotonic() - start < 10
     pid, child = map(int, notices[0]["text"].split())
     assert wait_until(lambda: gone(pid) and gone(child))
     assert not unfinished_path(job.output, pid).exists()
@@ -185,16 +179,22 @@ def test_a_job_cancelled_before_it_began_starts_nothing(made_up, job):
 
 def test_a_silent_worker_is_stopped(made_up, job, monkeypatch):
     monkeypatch.setattr(worker_module, "SILENCE_SECONDS", 0.5)
-    worker = made_up("next_job()\nsay('notice', text=str(os.getpid()))\ntime.sleep(600)")
-    notices = []
+    worker = made_up("next_job()\ntime.sleep(600)")
+    pids = []
+
+    def note_pid():
+        if worker._process:
+            pids.append(worker._process.pid)
+        return False
+
     with pytest.raises(WorkerError, match="no sign of life"):
-        worker.run(job, notices.append, never)
-    assert wait_until(lambda: gone(int(notices[0]["text"])))
+        worker.run(job, print, note_pid)
+    assert wait_until(lambda: gone(pids[0]))
 
 
 def test_a_worker_that_gives_signs_of_life_may_take_its_time(made_up, job, monkeypatch):
-    monkeypatch.setattr(worker_module, "SILENCE_SECONDS", 1.0)
-    body = "next_job()\nfor _ in range(8):\n    say('alive')\n    time.sleep(0.2)\nsay('result')\nsys.stdin.read()"
+    monkeypatch.setattr(worker_module, "SILENCE_SECONDS", 2.0)
+    body = "next_job()\nfor _ in range(15):\n    say('alive')\n    time.sleep(0.2)\nsay('result')\nsys.stdin.read()"
     assert made_up(body).run(job, print, never) == {}
 
 
@@ -254,11 +254,11 @@ def test_it_takes_one_job_at_a_time_and_closing_cancels_it(made_up, job):
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert started.wait(5)
+    assert started.wait(30)
     with pytest.raises(WorkerError, match="busy with another job"):
         worker.run(job, print, never)
     worker.close()
-    thread.join(5)
+    thread.join(30)
     assert len(outcome) == 1
 
 
