@@ -62,7 +62,7 @@ def as_waiting(detections: Detections, tile: int, lattice: Lattice) -> Waiting:
     boxes = intersection(detections.moved(window[0], window[1]).boxes, window[None])
     solid = (boxes[:, :2] < boxes[:, 2:]).all(axis=1)
     boxes = boxes[solid]
-    tiles = np.full(len(boxes), tile, np.int64)
+    has_neighbour = lattice.neighbours(np.array([tile])) >= 0
     views = np.broadcast_to(lattice.views[tile], boxes.shape)
     return Waiting(
         boxes,
@@ -70,9 +70,9 @@ def as_waiting(detections: Detections, tile: int, lattice: Lattice) -> Waiting:
         detections.scores[solid].astype(np.float64),
         detections.labels[solid].astype(np.int64),
         np.arange(len(boxes)),
-        tiles,
+        np.full(len(boxes), tile, np.int64),
         boxes,
-        cut_sides(boxes, views) & (lattice.neighbours(tiles) >= 0),
+        cut_sides(boxes, views) & has_neighbour,
     )
 
 
