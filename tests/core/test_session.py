@@ -17,6 +17,7 @@ import torch
 from rasterio.transform import from_origin
 
 from core import detect as detect_module
+from core import session as session_module
 from core.job.card import Architecture, Band, ModelCard, ObjectClass
 from core.job.errors import Cancelled, RasterError, WorkerError
 from core.job.jobs import DetectJob, job_to_json
@@ -294,7 +295,8 @@ class Surprised(Session):
         raise ZeroDivisionError("a bug")
 
 
-def test_what_nobody_foresaw_becomes_a_sentence_and_a_traceback_in_the_log(quick_job, capsys):
+def test_what_nobody_foresaw_becomes_a_sentence_and_a_traceback_in_the_log(quick_job, capsys, monkeypatch):
+    monkeypatch.setattr(session_module, "ABANDON_SECONDS", 60)  # its end would be this process's end
     read, write = os.pipe()
     answers = io.StringIO()
     thread = threading.Thread(target=Surprised(os.fdopen(read), answers).serve)
