@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qgis.core import Qgis, QgsApplication
 from qgis.gui import QgisInterface, QgsGui, QgsMessageBar
-from qgis.PyQt.QtCore import QUrl
+from qgis.PyQt.QtCore import QSize, QUrl
 from qgis.PyQt.QtGui import QDesktopServices, QShowEvent
 from qgis.PyQt.QtWidgets import (
     QDialog,
@@ -59,6 +59,7 @@ class DetectDialog(QDialog):
         self.cancel_button.clicked.connect(self.cancel)
         self.buttons.rejected.connect(self.reject)
         self.buttons.helpRequested.connect(lambda: QDesktopServices.openUrl(QUrl(HELP_URL)))
+        self._take_room()
         QgsGui.enableAutoGeometryRestore(self)
 
     def run(self) -> None:
@@ -113,6 +114,12 @@ class DetectDialog(QDialog):
         button = self.buttons.addButton(text, QDialogButtonBox.ButtonRole.ActionRole)
         button.setToolTip(tooltip)
         return button
+
+    def _take_room(self) -> None:
+        """Be large enough for the folded form with a model's summary, yet within the screen."""
+        line = self.fontMetrics().height()
+        wanted = self.form.sizeHint() + QSize(6 * line, 16 * line)
+        self.resize(wanted.expandedTo(QSize(36 * line, 0)).boundedTo(self.screen().availableSize() * 0.9))
 
     def _arrange(self) -> None:
         scroll = QScrollArea()

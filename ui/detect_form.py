@@ -170,8 +170,9 @@ class DetectForm(QWidget):
 
     def _take_card(self, card: ModelCard | None) -> None:
         if card is not None:
-            self.threshold.setClearValue(card.threshold)
-            self.threshold.setValue(card.threshold)
+            shown = round(card.threshold, self.threshold.decimals())
+            self.threshold.setClearValue(shown)
+            self.threshold.setValue(shown)
 
 
 def _project_context() -> QgsProcessingContext:

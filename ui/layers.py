@@ -27,8 +27,8 @@ from .wording import tr
 
 FILL_ALPHA = 40
 CASING = QColor(0, 0, 0, 150)
-OUTLINE_MM = 0.4
-CASING_MM = 0.9
+OUTLINE_MM = 0.35
+CASING_MM = 0.75
 LABELLED_MM = 1.5  # labels appear once the smallest objects are this large on the map
 LABEL_SCALE = 5000.0  # where the model does not say how large a pixel is
 

@@ -60,18 +60,24 @@ def summary(card: ModelCard) -> str:
         f'<span style="color:{known.color}">&#9632;</span>&nbsp;{escape(known.name)}' for known in card.classes
     )
     bands = ", ".join(escape(band.role) for band in card.bands)
-    resolution = tr("any") if card.resolution_m is None else f"{card.resolution_m:g} m"
-    metrics = ", ".join(
-        f"{escape(name)}&nbsp;{value:.2f}" for name, value in card.metrics.items() if isinstance(value, float)
-    )
+    resolution = tr("any") if card.resolution_m is None else f"{card.resolution_m:.3g} m"
     rows = [
         (tr("Finds"), classes),
         (tr("Pixel size"), tr("{resolution} on the ground; bands {bands}").format(resolution=resolution, bands=bands)),
         (tr("Confidence"), tr("{threshold:.2f} suggested").format(threshold=card.threshold)),
-        (tr("Measured"), metrics),
+        (tr("Measured"), _measured(card)),
         (tr("Credits"), escape("; ".join(card.credits))),
         (tr("Licence"), escape(card.license)),
     ]
     lines = [f"<tr><td><b>{name}&nbsp;</b></td><td>{text}</td></tr>" for name, text in rows if text]
     about = f"<p>{escape(card.description)}</p>" if card.description else ""
     return f"{about}<table>{''.join(lines)}</table>"
+
+
+def _measured(card: ModelCard) -> str:
+    values = {name.casefold(): value for name, value in card.metrics.items() if isinstance(value, (int, float))}
+    names = {"precision": tr("precision"), "recall": tr("recall"), "f1": "F1", "ap30": "AP30", "ap50": "AP50"}
+    text = ", ".join(f"{shown}&nbsp;{values[name]:.2f}" for name, shown in names.items() if name in values)
+    if text and "iou" in values:
+        text += tr(" (a hit overlaps its object by {iou:.0%})").format(iou=values["iou"])
+    return text

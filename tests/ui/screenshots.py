@@ -1,7 +1,9 @@
 """Pictures of the plugin in a real QGIS window, at 100 and 150 % of the font size, in build/screenshots.
 
+    screenshots.py [RASTER]
+
 Run it with any Python: it starts QGIS under xvfb-run in a throw-away profile, and in there runs itself again.
-A stand-in answers for the worker, so that neither a model nor a GPU is needed.
+With a raster, the bundled model looks at it; without, a stand-in answers for the worker and none is needed.
 """
 
 import os
@@ -32,6 +34,7 @@ def main() -> int:
                 TILEHAWK_ROOT=str(ROOT),
                 TILEHAWK_REPORT=str(report),
                 TILEHAWK_SUFFIX=str(percent),
+                TILEHAWK_RASTER=str(Path(sys.argv[1]).resolve()) if len(sys.argv) > 1 else "",
             )
             qgis = ["qgis", "--nologo", "--noversioncheck", "--code", str(Path(__file__).resolve())]
             _, said = run_program(["xvfb-run", "-a", "-s", "-screen 0 1600x1100x24", *qgis], environment, SECONDS)
@@ -51,18 +54,22 @@ def shoot() -> None:
     from tests.ui.scenery import CARD, DETECTIONS, StandIn, wait_until, write_card, write_detections, write_raster
 
     folder = Path(tempfile.mkdtemp())
-    stand_in = StandIn(folder / "worker", write_detections(folder / "result.gpkg", DETECTIONS))
-    os.environ["TILEHAWK_PYTHON"] = str(stand_in.python)
+    raster = os.environ["TILEHAWK_RASTER"]
+    if not raster:
+        stand_in = StandIn(folder / "worker", write_detections(folder / "result.gpkg", DETECTIONS))
+        stand_in.plan(seconds=6)
+        os.environ["TILEHAWK_PYTHON"] = str(stand_in.python)
     window = iface.mainWindow()
     window.showNormal()
     window.resize(1500, 1000)
-    layer = QgsRasterLayer(str(write_raster(folder / "suburb.tif", 96)), "suburb")
+    layer = QgsRasterLayer(raster or str(write_raster(folder / "suburb.tif", 96)), "suburb")
     QgsProject.instance().addMapLayer(layer)
     plugin = plugins["tilehawk"]
     plugin.show_dialog()
     dialog = plugin.dialog
     dialog.form.set_raster(layer)
-    dialog.form.model.set_path(str(write_card(folder / "pools-and-trees.safetensors", CARD)))
+    if not raster:
+        dialog.form.model.set_path(str(write_card(folder / "pools-and-trees.safetensors", CARD)))
     QTest.qWait(500)
     save(dialog, "dialog")
     dialog.form.area.kind.setCurrentIndex(2)
@@ -73,17 +80,19 @@ def shoot() -> None:
     dialog.form.area.kind.setCurrentIndex(0)
     dialog.form.advanced.setCollapsed(True)
     dialog.adjustSize()
-    stand_in.plan(seconds=6)
     dialog.run()
     QTest.qWait(3000)
     save(dialog, "dialog-running")
-    wait_until(lambda: not dialog._run.running)
+    wait_until(lambda: not dialog._run.running, SECONDS)
     QTest.qWait(500)
     save(dialog, "dialog-done")
     dialog.close()
     iface.zoomFull()
     QTest.qWait(2000)
     save(window, "window")
+    iface.mapCanvas().zoomScale(1500)
+    QTest.qWait(2000)
+    save(window, "close-up")
     from tilehawk.ui.options import OptionsPage
 
     page = OptionsPage()
