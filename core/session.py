@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -19,6 +20,7 @@ from .job.codec import parse
 from .job.errors import TilehawkError, explain
 from .job.events import Event, error, result, to_line
 from .job.jobs import DetectJob, Job, job_from_json
+from .job.process import SCRATCH_PREFIX
 from .job.unfinished import remove_unfinished
 
 if TYPE_CHECKING:
@@ -32,8 +34,17 @@ def run_session() -> int:
     """Serve jobs until stdin ends; the exit status is 0."""
     requests, answers = take_pipes()
     Session(requests, answers).serve()
-    answers.flush()
+    delete_scratch()
     os._exit(0)  # torch takes its time to leave, and nothing is left to save
+
+
+def delete_scratch() -> None:
+    """Delete the empty folder that a client started this process in: one that was killed cannot do it."""
+    with suppress(OSError):
+        folder = Path.cwd()
+        if folder.name.startswith(SCRATCH_PREFIX):
+            os.chdir(folder.parent)
+            folder.rmdir()
 
 
 def take_pipes() -> tuple[TextIO, TextIO]:
@@ -133,6 +144,7 @@ class Session:
         """End the process at once, whatever it is doing, and leave nothing unfinished behind."""
         if self._target is not None:
             remove_unfinished(self._target, os.getpid())
+        delete_scratch()
         os._exit(1)
 
 

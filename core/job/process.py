@@ -20,6 +20,7 @@ from .events import Event, from_line
 
 FOREIGN = ("PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH")
 FOREIGN_PREFIXES = ("PROJ_", "GDAL_", "DYLD_", "QGIS_")
+SCRATCH_PREFIX = "tilehawk-worker-"
 LOG_BYTES_KEPT = 1_000_000  # a log larger than this is started anew
 TAIL_BYTES = 32_768
 EXIT_SECONDS = 1.5  # a worker whose stdin has ended may take this long to end by itself
@@ -58,14 +59,15 @@ def clean_environment(root: str) -> dict[str, str]:
 class WorkerProcess:
     """One running `python -m core run`: lines in, events out, killed with all its children.
 
-    It works in a fresh scratch folder of its own, deleted with it. Its stderr is appended to the log.
+    It works in a fresh scratch folder of its own, deleted with it (by itself where its client was killed). Its stderr
+    is appended to the log.
     Raises WorkerError where it cannot be started.
     """
 
     def __init__(self, python: str, root: str, log_path: str, low_priority: bool) -> None:
         self.log_path = log_path
         self._events: queue.Queue[Optional[Event]] = queue.Queue()
-        scratch = tempfile.mkdtemp(prefix="tilehawk-")
+        scratch = tempfile.mkdtemp(prefix=SCRATCH_PREFIX)
         self._delete_scratch = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
         with _open_log(log_path) as log:
             self._log_start = log.tell()

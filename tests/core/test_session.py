@@ -211,9 +211,11 @@ def test_a_worker_whose_caller_is_killed_ends_by_itself(tmp_path, slow_job):
     )
     with caller:
         pid = int(caller.stdout.readline())
-        assert not gone(pid)
+        scratch = Path(f"/proc/{pid}/cwd").readlink()
+        assert scratch.is_dir()
         caller.kill()
     assert wait_until(lambda: gone(pid))
+    assert not scratch.exists()
     assert left_by(slow_job) == []
 
 
