@@ -28,7 +28,7 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _dataset(options: argparse.Namespace) -> None:
-    settings = {"resolution_m": options.resolution, "density": options.density}
+    settings = {"resolution_m": options.resolution, "density": options.density, "validation": options.validation}
     folder = write_scene_dataset(options.folder, options.count, options.size, options.seed, **settings)
     print(f"{folder}: {options.count} scenes of {options.size} x {options.size} px.")
 
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     dataset.add_argument("folder", help="folder to fill")
     dataset.add_argument("--count", type=int, default=200, help="number of scenes")
     dataset.add_argument("--size", type=int, default=256, help="side of each in px")
+    dataset.add_argument("--validation", type=float, default=0.0, help="share of the scenes to choose the epoch on")
     dataset.set_defaults(run=_dataset)
     for command in (demo, dataset):
         command.add_argument("--seed", type=int, default=1, help="the same seed gives the same suburb")

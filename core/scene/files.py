@@ -54,12 +54,20 @@ def write_scene(
 
 
 def write_scene_dataset(
-    folder: str | Path, count: int, size_px: int, seed: int, *, resolution_m: float = 0.6, density: float = 1.0
+    folder: str | Path,
+    count: int,
+    size_px: int,
+    seed: int,
+    *,
+    resolution_m: float = 0.6,
+    density: float = 1.0,
+    validation: float = 0.0,
 ) -> Path:
     """Write `count` scenes of `size_px`, of the seeds from `seed` on, as a folder of training data; returns the folder.
 
     The folder holds `images/scene_0001.tif` and so on, `annotations.csv` (image,xmin,ymin,xmax,ymax,label; xmax
-    and ymax exclusive) and `split.csv` (image,split; all `train`).
+    and ymax exclusive) and `split.csv` (image,split): `val` for the last part of the scenes, `validation` of them, else
+    `train`.
     """
     folder = Path(folder)
     (folder / "images").mkdir(parents=True, exist_ok=True)
@@ -72,7 +80,9 @@ def write_scene_dataset(
         names.append(name)
         rows += _rows(name, scene)
     _write_rows(folder / "annotations.csv", HEADER, rows)
-    _write_rows(folder / "split.csv", ("image", "split"), [(name, "train") for name in names])
+    first = count - round(count * validation)
+    splits = [(name, "train" if k < first else "val") for k, name in enumerate(names)]
+    _write_rows(folder / "split.csv", ("image", "split"), splits)
     return folder
 
 
