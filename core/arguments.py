@@ -10,6 +10,8 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .job.errors import InvalidJob
+from .job.factors import parse_factors
 from .job.jobs import DEVICES, DetectJob, TrainJob, is_gdal_name
 
 TRAIN_HELP = {
@@ -19,14 +21,14 @@ TRAIN_HELP = {
     "classes": "classes to learn, in this order; otherwise all there are",
     "backbone": "resnet18, resnet34, resnet50, resnet101 or resnet152",
     "backbone_stages": "stages of the backbone in use: 4, or 3 without the last",
-    "levels": "pyramid levels, within P2 to P7",
+    "levels": "pyramid levels, within P2 to P7; otherwise fitted to the labels",
     "channels": "channels of the pyramid",
     "head_channels": "channels of the heads",
     "head_depth": "convolutions in each head",
     "head_norm": "none or group",
     "anchor_sizes": "base size in px for each level; otherwise fitted to the labels",
-    "anchor_scales": "factors on each base size",
-    "anchor_ratios": "height over width",
+    "anchor_scales": "factors on each base size, such as '2^0, 2^1/3, 2^2/3' or '1, 0.8, 0.63'",
+    "anchor_ratios": "height over width, such as 0.5,1,2; otherwise fitted to the labels",
     "bands": "bands of the images, from 1",
     "band_roles": "their roles: red, green, blue, nir, gray or other",
     "resolution_m": "ground metres a px; otherwise the imagery's own",
@@ -119,6 +121,16 @@ def _list_of(kind: Callable[[str], Any], length: int | None = None) -> Callable[
     return read
 
 
+def _factors(text: str) -> tuple[float, ...]:
+    try:
+        return parse_factors(text)
+    except InvalidJob as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from problem
+
+
+TRAIN_READERS = {"start_from": full_path, "anchor_scales": _factors, "anchor_ratios": _factors}
+
+
 def _command(commands: Any, name: str, help_text: str) -> argparse.ArgumentParser:
     return commands.add_parser(
         name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".", allow_abbrev=False
@@ -164,7 +176,7 @@ def _add_train(command: argparse.ArgumentParser) -> None:
     hints = typing.get_type_hints(TrainJob)
     for field in dataclasses.fields(TrainJob):
         if field.name not in ("data", "output"):
-            read = full_path if field.name == "start_from" else _reader(hints[field.name])
+            read = TRAIN_READERS.get(field.name) or _reader(hints[field.name])
             default = "" if field.default in (None, "") else f" ({_shown(field.default)})"
             command.add_argument(
                 f"--{field.name.replace('_', '-')}",

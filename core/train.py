@@ -10,22 +10,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from .job.card import HISTOGRAM_BINS, LEVELS, Architecture, Band, ModelCard, ObjectClass, read_card
+from .job.card import HISTOGRAM_BINS, Architecture, Band, ModelCard, ObjectClass, read_card
 from .job.errors import InvalidJob, LabelError
 from .job.events import Report, notice
 from .job.jobs import TrainJob
+from .retinanet.cost import operations
 from .retinanet.detector import Detector
 from .retinanet.device import choose_backend
 from .retinanet.network import RetinaNetwork, build_network
 from .retinanet.transfer import transfer_weights
 from .retinanet.weights import load_model, save_model
+from .training.anchor_fit import RATIOS, AnchorFit, coverage, fit_anchors, sentence, summary
 from .training.augmentation import Augmentation
 from .training.labels import LabelledImage, read_folder
 from .training.loop import Recipe, fit
 from .training.samples import Picture, Sampler, load_pictures, native_resolution
-from .training.validation import decisive_iou, figures, look_at, median_side
+from .training.validation import decisive_iou, figures, look_at, median_side, object_sizes
 
 LOCAL = ("data", "output", "start_from", "credits")  # options that a card does not repeat: paths of one computer
+FEW = 0.7  # share of the objects that anchors reach, below which training is expected to suffer
 PALETTE = ("#00e5ff", "#ff3d9a", "#ffd400", "#7cff4f", "#ff7a1a", "#b388ff", "#ff5252", "#f4f4f4")
 
 
@@ -53,7 +56,8 @@ def train(job: TrainJob, report: Report, cancelled: Callable[[], bool]) -> dict[
         )
     chosen = pictures["val"] if aside else pictures["train"]
     iou = decisive_iou(median_side(pictures["train"]))
-    card = _card(job, classes, _band_statistics(bands, pictures["train"]), resolution)
+    shape, anchors = _architecture(job, object_sizes([*pictures["train"], *pictures["val"]]), report)
+    card = _card(job, classes, _band_statistics(bands, pictures["train"]), resolution, shape)
     torch.manual_seed(job.seed)
     network = _start(job, card, report)
     backend = choose_backend(job.device)
@@ -91,6 +95,7 @@ def train(job: TrainJob, report: Report, cancelled: Callable[[], bool]) -> dict[
         "objects": {"train": objects, "val": sum(len(picture.truth) for picture in pictures["val"])},
         "images": {split: len(found) for split, found in pictures.items()},
         "seconds": round(time.monotonic() - started),
+        "anchors": anchors,
         "steps": recipe.epochs * recipe.steps,
         "backend": backend.key,
         "recipe": {name: value for name, value in vars(job).items() if name not in LOCAL},
@@ -122,24 +127,53 @@ def _band_statistics(bands: tuple[Band, ...], pictures: list[Picture]) -> tuple[
     )
 
 
-def _card(job: TrainJob, classes: tuple[str, ...], bands: tuple[Band, ...], resolution: float | None) -> ModelCard:
-    sizes = job.anchor_sizes or tuple(4.0 * 2 ** int(level[1:]) for level in job.levels if level in LEVELS)
+def _architecture(job: TrainJob, sizes: np.ndarray, report: Report) -> tuple[Architecture, dict[str, Any]]:
+    """The network's shape, with anchors as given, as the start's, or fitted to the objects; and how they fit."""
     start = read_card(job.start_from).architecture if job.start_from else Architecture()
-    architecture = Architecture(
+    default = Architecture(
         backbone=job.backbone,
         backbone_stages=job.backbone_stages,
         backbone_norm_eps=start.backbone_norm_eps or Architecture().backbone_norm_eps,  # torch trains none with 0
-        levels=job.levels,
         extra_levels="pool" if job.backbone_stages < 4 else "p",
         channels=job.channels,
         head_channels=job.head_channels,
         head_depth=job.head_depth,
         head_norm=job.head_norm,
-        anchor_sizes=sizes,
         anchor_scales=job.anchor_scales,
-        anchor_ratios=job.anchor_ratios,
+        anchor_ratios=job.anchor_ratios or start.anchor_ratios,
         integer_anchors=False,
     )
+    levels, base_sizes = job.levels, job.anchor_sizes
+    if job.start_from and levels is None:
+        levels, base_sizes = start.levels, start.anchor_sizes
+    if levels is not None and base_sizes is not None:
+        shape = replace(default, levels=levels, anchor_sizes=base_sizes)
+        _check(shape.problems())
+        fit = AnchorFit(shape, coverage(sizes, shape), operations(shape) / operations(default))
+    else:
+        if levels is not None:
+            _check(replace(default, levels=levels, anchor_sizes=(1.0,) * len(levels)).problems())
+        fit = fit_anchors(sizes, default, levels, () if job.anchor_ratios else RATIOS)
+    values = summary(sizes, fit, default)
+    report({"event": "anchors", **values})
+    report(notice(sentence(values)))
+    if fit.coverage.reached < FEW:
+        text = (
+            f"Anchors reach only {fit.coverage.reached:.0%} of the objects: many of the others will be missed. A finer "
+            "resolution, or levels from P2 on, would help."
+        )
+        report(notice(text, "warning"))
+    return fit.architecture, values
+
+
+def _check(problems: list[str]) -> None:
+    if problems:
+        raise InvalidJob(f"This model cannot be made. {problems[0]}")
+
+
+def _card(
+    job: TrainJob, classes: tuple[str, ...], bands: tuple[Band, ...], resolution: float | None, shape: Architecture
+) -> ModelCard:
     name = job.name or Path(job.output).stem
     card = ModelCard(
         name=name,
@@ -148,14 +182,12 @@ def _card(job: TrainJob, classes: tuple[str, ...], bands: tuple[Band, ...], reso
         classes=tuple(ObjectClass(c, PALETTE[i % len(PALETTE)]) for i, c in enumerate(classes)),
         bands=bands,
         resolution_m=resolution,
-        architecture=architecture,
+        architecture=shape,
         credits=job.credits,
         license=job.license,
         versions={"python": platform.python_version(), "torch": torch.__version__},
     )
-    problems = card.problems()
-    if problems:
-        raise InvalidJob(f"This model cannot be made. {problems[0]}")
+    _check(card.problems())
     return card
 
 

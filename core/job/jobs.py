@@ -63,7 +63,8 @@ class TrainJob:
 
     `data`: folders with `images/`, `annotations.csv` and, if the split is given, `split.csv`. `output`: the model file.
     `resolution_m`: ground metres a px of the model; None takes the imagery's own. `start_from`: a model file.
-    `anchor_sizes`: base sizes in px, one a level. `tile_px`: side of the training crops.
+    `anchor_sizes`: base sizes in px, one a level. `levels`, `anchor_sizes` and `anchor_ratios` None: those of
+    `start_from`, else fitted to the objects. `tile_px`: side of the training crops.
     """
 
     data: tuple[str, ...]
@@ -74,14 +75,14 @@ class TrainJob:
     classes: Optional[tuple[str, ...]] = None
     backbone: str = "resnet50"
     backbone_stages: int = 4
-    levels: tuple[str, ...] = ("P3", "P4", "P5", "P6", "P7")
+    levels: Optional[tuple[str, ...]] = None
     channels: int = 256
     head_channels: int = 256
     head_depth: int = 4
     head_norm: str = "none"
     anchor_sizes: Optional[tuple[float, ...]] = None
     anchor_scales: tuple[float, ...] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
-    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    anchor_ratios: Optional[tuple[float, ...]] = None
     bands: tuple[int, ...] = (1, 2, 3)
     band_roles: tuple[str, ...] = ("red", "green", "blue")
     resolution_m: Optional[float] = None
@@ -115,6 +116,8 @@ class TrainJob:
             raise InvalidJob("Epochs, steps and batch size must be at least 1.")
         if not 64 <= self.tile_px <= 2048:
             raise InvalidJob(f"The tile size must lie between 64 and 2048 px, not {self.tile_px}.")
+        if self.anchor_sizes is not None and self.levels is None:
+            raise InvalidJob("Anchor sizes given by hand need the pyramid levels they are for, such as P3,P4,P5.")
         if not 0 < self.learning_rate < 1:
             raise InvalidJob("The learning rate must lie between 0 and 1.")
         if self.box_loss not in ("smooth_l1", "giou"):

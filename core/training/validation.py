@@ -15,10 +15,17 @@ MOST_PX = 1024  # side of the largest image that is looked at in one piece
 FLOOR_SHARE = 0.2  # of the score floor: average precision asks for weak detections too
 
 
+def object_sizes(pictures: list[Picture]) -> np.ndarray:
+    """Widths and heights (N, 2) px of the objects that are not ignored."""
+    truths = [picture.truth for picture in pictures]
+    boxes = np.concatenate([t.boxes if t.ignore is None else t.boxes[~t.ignore] for t in truths])
+    return boxes[:, 2:] - boxes[:, :2]
+
+
 def median_side(pictures: list[Picture]) -> float:
-    """Median side of the objects, px: the square root of their boxes' areas."""
-    boxes = np.concatenate([picture.truth.boxes for picture in pictures])
-    return float(np.median(np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1)))) if len(boxes) else 0.0
+    """Median side of the objects, px: the square root of their boxes' areas; 0 where there are none."""
+    sizes = object_sizes(pictures)
+    return float(np.median(np.sqrt(sizes.prod(axis=1)))) if len(sizes) else 0.0
 
 
 def decisive_iou(side_px: float) -> float:

@@ -161,9 +161,45 @@ def test_band_statistics_are_those_of_the_training_images(trained):
 def test_it_says_what_it_trains_on_and_every_epoch(trained):
     _, result, events = trained
     notices = [event["text"] for event in events if event["event"] == "notice"]
-    assert notices[0].startswith("Training on 30 objects in 6 images, choosing on 2 images, on processor")
+    assert notices[0].startswith("Objects are 1")
+    assert "Anchors of 12, 24 px on P2 to P3 reach" in notices[0]
+    assert notices[1].startswith("Training on 30 objects in 6 images, choosing on 2 images, on processor")
     assert [event["epoch"] for event in events if event["event"] == "epoch"] == [1, 2, 3, 4]
     assert len(result["history"]) == 4
+
+
+def test_anchors_are_fitted_and_told_before_it_starts(data, tmp_path):
+    events: list[dict[str, Any]] = []
+    job = job_for(data, tmp_path / "m.safetensors", levels=None, anchor_sizes=None, anchor_ratios=None)
+    run(job, events)
+    card, _ = load_model(job.output)
+    told = next(event for event in events if event["event"] == "anchors")
+    assert next(i for i, event in enumerate(events) if event["event"] == "progress") > events.index(told)
+    assert card.architecture.levels[0] == "P2"
+    assert (told["chosen"]["levels"], told["chosen"]["sizes"]) == (
+        list(card.architecture.levels),
+        list(card.architecture.anchor_sizes),
+    )
+    assert told["chosen"]["reached"] > 0.95
+    assert told["default"]["reached"] < 0.05
+    assert told["chosen"]["cost"] > 1
+    assert (told["objects"], sum(told["histogram"]["counts"])) == (40, 40)
+    assert card.training["anchors"] == {name: value for name, value in told.items() if name != "event"}
+
+
+def test_anchors_that_miss_most_objects_are_warned_of(data, tmp_path):
+    events: list[dict[str, Any]] = []
+    run(job_for(data, tmp_path / "m.safetensors", anchor_sizes=(32.0, 64.0)), events)
+    warnings = [event["text"] for event in events if event.get("level") == "warning"]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("Anchors reach only 0% of the objects")
+
+
+def test_starting_from_a_model_keeps_its_anchors(trained, data, tmp_path):
+    changes = {"levels": None, "anchor_sizes": None, "anchor_ratios": None, "start_from": trained[0].output}
+    run(job_for(data, tmp_path / "m.safetensors", **changes))
+    shape, start = (load_model(path)[0].architecture for path in (tmp_path / "m.safetensors", trained[0].output))
+    assert shape == start
 
 
 def test_the_same_job_gives_the_same_weights(data, tmp_path):
@@ -266,6 +302,7 @@ def test_labels_that_cannot_be_used_are_told(tmp_path):
     [
         ({"levels": ("P2", "P4")}, "Pyramid levels must follow one another"),
         ({"levels": ("P2", "P8"), "anchor_sizes": None}, "Pyramid levels must follow one another"),
+        ({"levels": None}, "Anchor sizes given by hand need the pyramid levels"),
         ({"anchor_sizes": (8.0,)}, "one anchor size for each pyramid level"),
         ({"backbone": "resnet20"}, "The backbone 'resnet20' is unknown"),
         ({"classes": ("pool", "Pool")}, "Every class needs a name of its own"),
