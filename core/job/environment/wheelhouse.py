@@ -1,0 +1,76 @@
+"""Filling a folder with all the packages for one platform, for computers without a network."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable
+
+from ..errors import Cancelled, InvalidJob
+from ..events import Report, progress
+from .downloads import Fetch, fetch_checked
+from .remedies import InstallError
+from .selftest import REQUIREMENTS
+from .uv import LINUX, WHEELS, Uv, wheel_address
+
+PLATFORMS = {  # name: uv's name for it, tag of uv's own wheel
+    "windows": ("x86_64-pc-windows-msvc", "win_amd64"),
+    "macos": ("aarch64-apple-darwin", "macosx_11_0_arm64"),
+    "linux": ("x86_64-manylinux_2_28", LINUX.format("x86_64")),
+    "linux-arm64": ("aarch64-manylinux_2_28", f"{LINUX}.musllinux_1_1_{{0}}".format("aarch64")),
+}
+LOCK = "pylock.toml"
+WHEEL = re.compile(r'url = "([^"]+\.whl)"[^}]*?\bsize = (\d+)[^}]*?sha256 = "([0-9a-f]{64})"')
+
+
+def resolve(uv: Uv, platform: str, python: str, lock: Path, cancelled: Callable[[], bool], requirements: Path) -> None:
+    """Choose the packages for a platform (a key of PLATFORMS) and a Python ("3.12"); write them into `lock` (PEP 751).
+
+    Raises InvalidJob for an unknown platform, InstallError where the packages do not fit together.
+    """
+    if platform not in PLATFORMS:
+        raise InvalidJob(f"The platform '{platform}' is unknown; known are {', '.join(PLATFORMS)}.")
+    backend = uv.options.torch_backend
+    chosen = [] if backend == "default" else ["--torch-backend", "cpu" if backend == "auto" else backend]
+    target = ["--python-platform", PLATFORMS[platform][0], "--python-version", python, "--no-python-downloads"]
+    with_target = replace(uv, more={"MACOSX_DEPLOYMENT_TARGET": "14.0"})  # the oldest that torch's wheels are made for
+    arguments = ["pip", "compile", "--quiet", *target, *chosen, "--output-file", str(lock), str(requirements)]
+    with_target.run(arguments, cancelled)
+
+
+def fill(
+    uv: Uv,
+    folder: Path,
+    platform: str,
+    python: str,
+    fetch: Fetch,
+    report: Report,
+    cancelled: Callable[[], bool],
+    requirements: Path = REQUIREMENTS,
+) -> int:
+    """Fetch uv and all packages for a platform into a folder, those that are not there yet; give their number.
+
+    Raises InstallError and Cancelled; what was fetched stays.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    resolve(uv, platform, python, folder / LOCK, cancelled, requirements)
+    wheels = [(url, int(size), sha256) for url, size, sha256 in WHEEL.findall((folder / LOCK).read_text("utf-8"))]
+    tag = PLATFORMS[platform][1]
+    wheels.append((wheel_address(tag), 0, WHEELS[tag][1]))
+    total, before = sum(size for _, size, _ in wheels), 0
+
+    def progressed(done: int, _: int) -> None:
+        if cancelled():
+            raise Cancelled
+        report(progress(min(1.0, (before + done) / total), f"{(before + done) / 1e6:,.0f} of {total / 1e6:,.0f} MB"))
+
+    for url, size, sha256 in wheels:
+        path = folder / url.rpartition("/")[2].replace("%2B", "+")
+        if not path.exists():
+            try:
+                fetch_checked(fetch, url, path, sha256, progressed)
+            except OSError as problem:
+                raise InstallError(str(problem), folder) from problem
+        before += size
+    return len(wheels)
