@@ -154,7 +154,7 @@ class Installation:
     def _pip_install(self, *arguments: str) -> None:
         offline = self.options.offline_folder
         source = ["--no-index", "--find-links", offline] if offline else []
-        self._run("pip", "install", "--python", str(self.python), *source, *arguments)
+        self._run("pip", "install", "--no-build", "--python", str(self.python), *source, *arguments)
 
     def _run(self, *arguments: str) -> str:
         return self.uv.run(arguments, self.cancelled, self.progress.heard, self.progress.tick)

@@ -42,12 +42,13 @@ REMEDIES = (
     ),
     Remedy(
         "credentials",
-        r"\b401 Unauthorized|\b401\b.*credentials|Host requires authentication",
+        r"\b401:? Unauthorized|replied: Unauthorized|Host requires authentication",
         f"'{{host}}' asks for a user and a password. Give the mirror as https://user:password@host/… {INDEX}.",
     ),
     Remedy(
         "blocked",
-        r"\b403 Forbidden|\b451\b|tunnel error: unsuccessful|Tunnel connection failed: (403|502|503)|returned a 403",
+        r"\b(403:? Forbidden|451:? Unavailable)|replied: Forbidden|returned a 403|tunnel error: unsuccessful"
+        r"|Tunnel connection failed: (403|502|503)",
         "Access to '{host}' is refused, most often by a firewall or proxy. Ask for it to be opened, or choose a mirror "
         f"or a folder of packages {INDEX}.",
     ),
@@ -134,7 +135,8 @@ REMEDIES = (
     ),
     Remedy(
         "missing",
-        r"\b404\b|not found in the package registry|not found in the provided package locations|ContentNotFound",
+        r"\b404\b|replied: Not Found|not found in the package registry"
+        r"|not found in the provided package locations",
         f"'{{host}}' does not have a package that is needed. Check the mirror or the folder of packages {INDEX}.",
     ),
     Remedy(

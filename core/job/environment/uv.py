@@ -117,7 +117,7 @@ class Uv:
         }
         kept.setdefault("UV_CACHE_DIR", str(self.folder / "cache"))
         kept.update(NO_COLOR="1", UV_PYTHON_INSTALL_DIR=str(self.folder / "python"), UV_PYTHON_INSTALL_BIN="0")
-        kept.update(UV_PYTHON_INSTALL_REGISTRY="0", UV_NO_BUILD="1")
+        kept.update(UV_PYTHON_INSTALL_REGISTRY="0")
         if options.proxy:
             kept.update(HTTP_PROXY=options.proxy, HTTPS_PROXY=options.proxy, ALL_PROXY=options.proxy)
         if options.index_url:

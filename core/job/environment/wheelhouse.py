@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable
+from urllib.parse import unquote
 
 from ..errors import Cancelled, InvalidJob
 from ..events import Report, progress
@@ -21,7 +23,7 @@ PLATFORMS = {  # name: uv's name for it, tag of uv's own wheel
     "linux-arm64": ("aarch64-manylinux_2_28", f"{LINUX}.musllinux_1_1_{{0}}".format("aarch64")),
 }
 LOCK = "pylock.toml"
-WHEEL = re.compile(r'url = "([^"]+\.whl)"[^}]*?\bsize = (\d+)[^}]*?sha256 = "([0-9a-f]{64})"')
+WHEEL = re.compile(r'url = "([^"]+\.whl)"[^}]*?sha256 = "([0-9a-f]{64})"')
 
 
 def resolve(uv: Uv, platform: str, python: str, lock: Path, cancelled: Callable[[], bool], requirements: Path) -> None:
@@ -33,9 +35,19 @@ def resolve(uv: Uv, platform: str, python: str, lock: Path, cancelled: Callable[
         raise InvalidJob(f"The platform '{platform}' is unknown; known are {', '.join(PLATFORMS)}.")
     backend = uv.options.torch_backend
     chosen = [] if backend == "default" else ["--torch-backend", "cpu" if backend == "auto" else backend]
-    target = ["--python-platform", PLATFORMS[platform][0], "--python-version", python, "--no-python-downloads"]
+    target = ["--python-platform", PLATFORMS[platform][0], "--python-version", python, "--python", sys.executable]
     with_target = replace(uv, more={"MACOSX_DEPLOYMENT_TARGET": "14.0"})  # the oldest that torch's wheels are made for
-    arguments = ["pip", "compile", "--quiet", *target, *chosen, "--output-file", str(lock), str(requirements)]
+    arguments = [
+        "pip",
+        "compile",
+        "--quiet",
+        "--no-build",
+        *target,
+        *chosen,
+        "--output-file",
+        str(lock),
+        str(requirements),
+    ]
     with_target.run(arguments, cancelled)
 
 
@@ -55,22 +67,20 @@ def fill(
     """
     folder.mkdir(parents=True, exist_ok=True)
     resolve(uv, platform, python, folder / LOCK, cancelled, requirements)
-    wheels = [(url, int(size), sha256) for url, size, sha256 in WHEEL.findall((folder / LOCK).read_text("utf-8"))]
     tag = PLATFORMS[platform][1]
-    wheels.append((wheel_address(tag), 0, WHEELS[tag][1]))
-    total, before = sum(size for _, size, _ in wheels), 0
+    wheels = [*WHEEL.findall((folder / LOCK).read_text("utf-8")), (wheel_address(tag), WHEELS[tag][1])]
+    for number, (url, sha256) in enumerate(wheels):
+        path = folder / unquote(url.rpartition("/")[2])
 
-    def progressed(done: int, _: int) -> None:
-        if cancelled():
-            raise Cancelled
-        report(progress(min(1.0, (before + done) / total), f"{(before + done) / 1e6:,.0f} of {total / 1e6:,.0f} MB"))
+        def progressed(done: int, total: int, number: int = number, name: str = path.name) -> None:
+            if cancelled():
+                raise Cancelled
+            part = (number + (done / total if total else 0.0)) / len(wheels)
+            report(progress(part, f"{number + 1} of {len(wheels)}: {name}, {done / 1e6:,.0f} MB"))
 
-    for url, size, sha256 in wheels:
-        path = folder / url.rpartition("/")[2].replace("%2B", "+")
         if not path.exists():
             try:
                 fetch_checked(fetch, url, path, sha256, progressed)
             except OSError as problem:
                 raise InstallError(str(problem), folder) from problem
-        before += size
     return len(wheels)

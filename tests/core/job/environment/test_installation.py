@@ -144,9 +144,9 @@ def test_killed_in_a_step_it_goes_on_from_there(environment, options, told, inde
         index.fault, index.held = "slow", held
     process = start(KILLED, environment.folder, index.url, step, flag if held else "-")
     if held:
-        assert index.reached.wait(30)
+        assert index.reached.wait(120)
         flag.touch()
-    assert process.wait(30) == -signal.SIGKILL
+    assert process.wait(120) == -signal.SIGKILL
     assert environment.state().kind == NOT_INSTALLED
     index.fault = None
     index.asked.clear()
@@ -189,12 +189,12 @@ def test_other_options_begin_anew(environment, options, told, monkeypatch):
 def test_two_at_once_make_one_environment(environment, options, told, index, tmp_path):
     index.fault, index.held = "slow", "/torch-"
     process = start(KILLED, environment.folder, index.url, 0, "-")
-    assert index.reached.wait(30)
+    assert index.reached.wait(120)
     second = environment.install(told, never, options)
     assert second.kind == INSTALLING
     assert f"another QGIS (process {process.pid})" in second.sentence
     index.go.set()
-    assert b"kind='ready'" in process.communicate(timeout=60)[0]
+    assert b"kind='ready'" in process.communicate(timeout=120)[0]
     assert environment.state().kind == READY
     assert environment.install(told, never, options).kind == READY
 
