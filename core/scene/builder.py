@@ -138,7 +138,7 @@ class Builder:
     def lorry(self, frame: Frame, rng: np.random.Generator) -> None:
         """Park a lorry with a long box along the frame's x axis."""
         length = rng.uniform(6, 13)
-        box = palette.LORRY_BOXES[rng.choice(3, p=(0.6, 0.25, 0.15))]
+        box = palette.LORRY_BOXES[rng.choice(3, p=(0.8, 0.14, 0.06))]
         self.thing(frame.place(rectangle(length, 2.5)), box.pick(rng), 3.4)
         self.thing(frame.place(rectangle(1.8, 2.3, length / 2 + 1.2)), palette.CARS[0][0].pick(rng), 2.6)
 

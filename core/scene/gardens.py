@@ -13,7 +13,7 @@ from .plan import Wing
 from .shapes import blob, rectangle
 from .style import Style
 
-SHED_ROOFS = {"brown": 0.25, "grey": 0.23, "white": 0.23, "tan": 0.16, "slate": 0.08, "blue": 0.03, "teal": 0.02}
+SHED_ROOFS = {"brown": 0.26, "grey": 0.23, "white": 0.23, "tan": 0.16, "slate": 0.1, "blue": 0.01, "teal": 0.01}
 
 
 def lay_beds(parcel: Parcel, builder: Builder, rng: np.random.Generator) -> None:
@@ -58,7 +58,7 @@ def stand_things(parcel: Parcel, pool: Circle | None, builder: Builder, rng: np.
         half_x, half_y = rng.uniform(1.3, 3.6, 2)
         wings = (Wing(0, 0, half_x, half_y, half_x > half_y),)
         builder.roof(at, wings, "gable" if rng.random() < 0.7 else "flat", 0.3, roof.pick(rng), 2.2)
-    if rng.random() < 0.05 and (at := spot(2.0)):
+    if rng.random() < 0.025 and (at := spot(2.0)):
         outline = at.place(rectangle(*rng.uniform(2.0, 6.5, 2)))
         builder.thing(outline, palette.TARPAULIN.pick(rng), rng.uniform(0.2, 2.0))
     if rng.random() < 0.07 and (at := spot(2.2)):
