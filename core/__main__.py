@@ -1,4 +1,4 @@
-"""The command line: `python -m core detect | train | evaluate | card | run`. Imports nothing heavy before it must."""
+"""The command line: `python -m core detect | train | evaluate | import | card | run`. Heavy imports wait for need."""
 
 from __future__ import annotations
 
@@ -68,6 +68,22 @@ def _evaluate(arguments: argparse.Namespace, _: Terminal) -> None:
     print(evaluation_summary(evaluate(arguments.detections, arguments.truth, arguments.iou, arguments.threshold)))
 
 
+def _import(arguments: argparse.Namespace, terminal: Terminal) -> None:
+    from .import_weights import import_weights
+
+    card, notices = import_weights(
+        arguments.weights,
+        arguments.output,
+        classes=arguments.classes,
+        resolution_m=arguments.resolution_m,
+        name=arguments.name,
+        batch_norm_eps=arguments.batch_norm_eps,
+    )
+    for sentence in notices:
+        terminal.say(sentence)
+    print(f"{arguments.output}\n{card_summary(card)}")
+
+
 def _card(arguments: argparse.Namespace, _: Terminal) -> None:
     card = read_card(arguments.model)
     print(json.dumps(parse(card_to_json(card)), indent=2, ensure_ascii=False) if arguments.json else card_summary(card))
@@ -92,7 +108,14 @@ def _cancel_on_signal() -> Callable[[], bool]:
     return asked.is_set
 
 
-COMMANDS = {"detect": _detect, "train": _train, "evaluate": _evaluate, "card": _card, "run": _run}
+COMMANDS = {
+    "detect": _detect,
+    "train": _train,
+    "evaluate": _evaluate,
+    "import": _import,
+    "card": _card,
+    "run": _run,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     _add_detect(_command(commands, "detect", "find objects on a raster"))
     _add_train(_command(commands, "train", "train a model from labelled images"))
     _add_evaluate(_command(commands, "evaluate", "compare detections with the truth"))
+    _add_import(_command(commands, "import", "make a model of weights from torchvision or DeepForest"))
     card = _command(commands, "card", "show what a model finds, needs and achieves")
     card.add_argument("model", metavar="MODEL", type=full_path, help="model file, .safetensors")
     card.add_argument("--json", action="store_true", help="the whole card as JSON")
@@ -166,6 +167,12 @@ def _add_detect(command: argparse.ArgumentParser) -> None:
         help="ground resolution at which to look (model)",
     )
     add("--classes", type=_list_of(str), metavar="A,B", help="classes to look for; otherwise all")
+    add(
+        "--augment",
+        type=_list_of(str),
+        metavar="flips,turns,scales",
+        help="look at every tile in further ways, too: 2, 3 and 2 more passes",
+    )
 
 
 def _add_train(command: argparse.ArgumentParser) -> None:
@@ -184,6 +191,16 @@ def _add_train(command: argparse.ArgumentParser) -> None:
                 metavar=field.name.split("_")[-1].upper(),
                 help=TRAIN_HELP.get(field.name, "") + default,
             )
+
+
+def _add_import(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("weights", metavar="WEIGHTS", type=full_path, help="state dict or checkpoint, .safetensors, .pt, .pth or .ckpt")
+    add("--output", required=True, metavar="MODEL.safetensors", type=full_path, help="model file")
+    add("--classes", type=_list_of(str), metavar="A,B", help="names of its labels in order, or those to keep")
+    add("--resolution", dest="resolution_m", type=float, metavar="METRES", help="ground metres a px it is made for")
+    add("--name", default="", help="the model's name; otherwise the file's")
+    add("--batch-norm-eps", type=float, metavar="EPS", help="epsilon of its batch norms; otherwise by the kind of file")
 
 
 def _add_evaluate(command: argparse.ArgumentParser) -> None:

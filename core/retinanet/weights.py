@@ -14,18 +14,21 @@ from ..job.unfinished import unfinished_path
 from .network import RetinaNetwork, build_network
 
 
-def save_model(path: str | Path, card: ModelCard, state: dict[str, Tensor]) -> None:
-    """Write card and weights, those of convolutions in half precision. Replaces `path` only when all is written.
+def save_model(
+    path: str | Path, card: ModelCard, state: dict[str, Tensor], convolutions: torch.dtype = torch.float16
+) -> None:
+    """Write card and weights, those of `convolutions` in half precision or the one given.
 
-    Biases and norms, a hundredth of the file, stay float32: a variance that half precision rounds to 0 has no
-    reciprocal where eps is 0. Raises ModelError where weights are not finite, OutputError where the disk refuses.
+    `path` is replaced only when all is written. Biases and norms, a hundredth of the file, stay float32: a variance
+    that half precision rounds to 0 has no reciprocal where eps is 0. Raises ModelError where weights are not finite,
+    OutputError where the disk refuses.
     """
     path = Path(path)
     tensors = {}
     for name, value in state.items():
         if name.endswith("num_batches_tracked"):
             continue
-        stored = value.detach().to("cpu", torch.float16 if value.ndim > 1 else torch.float32)
+        stored = value.detach().to("cpu", convolutions if value.ndim > 1 else torch.float32)
         if not torch.isfinite(stored).all():
             raise ModelError(f"The weights '{name}' are no numbers, or too large to be saved: the training diverged.")
         tensors[name] = stored.contiguous()
@@ -48,9 +51,9 @@ def load_model(path: str | Path) -> tuple[ModelCard, RetinaNetwork]:
         raise ModelError(f"The weights of '{path.name}' are damaged: {problem}.") from problem
     with torch.device("meta"):  # shapes alone: nothing is allocated before the weights are known to fit
         network = build_network(card.architecture, len(card.classes), len(card.bands))
-    misfit = _misfit(network.state_dict(), state)
-    if misfit:
-        raise ModelError(f"The weights of '{path.name}' do not fit its card: {misfit}.")
+    problem = misfit(network.state_dict(), state)
+    if problem:
+        raise ModelError(f"The weights of '{path.name}' do not fit its card: {problem}.")
     for name, value in state.items():
         if not torch.isfinite(value).all():
             raise ModelError(f"The weights '{name}' of '{path.name}' are damaged: they hold values without a number.")
@@ -58,8 +61,8 @@ def load_model(path: str | Path) -> tuple[ModelCard, RetinaNetwork]:
     return card, network.eval()
 
 
-def _misfit(expected: dict[str, Tensor], found: dict[str, Tensor]) -> str:
-    """What is wrong first about weights for a network, "" if nothing."""
+def misfit(expected: dict[str, Tensor], found: dict[str, Tensor]) -> str:
+    """Tell what is wrong first about weights for a network, "" if nothing."""
     missing = [name for name in expected if name not in found and not name.endswith("num_batches_tracked")]
     if missing:
         return f"{len(missing)} are missing, among them '{missing[0]}'"
