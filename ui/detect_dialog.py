@@ -118,8 +118,11 @@ class DetectDialog(QDialog):
     def _take_room(self) -> None:
         """Be large enough for the folded form with a model's summary, yet within the screen."""
         line = self.fontMetrics().height()
-        wanted = self.form.sizeHint() + QSize(6 * line, 16 * line)
-        self.resize(wanted.expandedTo(QSize(36 * line, 0)).boundedTo(self.screen().availableSize() * 0.9))
+        width = max(self.form.sizeHint().width() + 4 * line, 40 * line)
+        self.form.advanced.hide()  # it is folded only when it is shown
+        height = self.form.layout().totalHeightForWidth(width - 4 * line) + 12 * line
+        self.form.advanced.show()
+        self.resize(QSize(width, height).boundedTo(self.screen().availableSize() * 0.9))
 
     def _arrange(self) -> None:
         scroll = QScrollArea()

@@ -5,10 +5,13 @@ from __future__ import annotations
 from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt.QtCore import pyqtSignal
 
-from ..core.job.errors import TilehawkError
-from .environment import check_python, find_python, own_environment, set_up
+from ..core.job.environment.selftest import check_python
+from ..core.job.environment.state import READY, State
+from ..core.job.errors import TilehawkError, WorkerError
+from ..core.job.events import Event
+from .environment import find_python, own_environment
 from .settings import Settings
-from .wording import tr
+from .wording import duration, tr
 
 
 class EnvironmentTask(QgsTask):
@@ -44,32 +47,41 @@ class EnvironmentTask(QgsTask):
 
 
 class CheckTask(EnvironmentTask):
-    """Asks the interpreter that these settings lead to for its versions and its device."""
+    """Has the interpreter that these settings lead to detect on a generated tile."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(tr("Checking Tilehawk's Python"))
         self._settings = settings
 
     def work(self) -> str:
-        """Find and ask the interpreter."""
+        """Find and test the interpreter."""
         python = find_python(self._settings)
-        found = check_python(python, self.isCanceled)
-        return tr(
-            "Ready: Python {python}, PyTorch {torch}, torchvision {torchvision}, rasterio {rasterio}; "
-            "computes on {device}. ({path})"
-        ).format(path=python, **found)
+        return f"{_ready(check_python(python, self.isCanceled))} ({python})"
 
 
 class SetUpTask(EnvironmentTask):
-    """Makes the worker's environment with uv."""
+    """Installs the worker's environment, or goes on where an earlier attempt ended."""
 
     def __init__(self) -> None:
         super().__init__(tr("Setting up Tilehawk's Python"))
 
     def work(self) -> str:
-        """Run uv and tell its lines."""
-        set_up(self.said.emit, self.isCanceled)
-        return tr("The environment is ready in '{folder}'.").format(folder=own_environment())
+        """Install and tell how far it is."""
+        return _ready(own_environment().install(self._report, self.isCanceled))
+
+    def _report(self, event: Event) -> None:
+        text = event["text"]
+        if event["event"] == "progress":
+            self.setProgress(100 * event["done"])
+            if event["seconds_left"] is not None:
+                text = tr("{text}, about {duration} left").format(text=text, duration=duration(event["seconds_left"]))
+        self.said.emit(text)
+
+
+def _ready(state: State) -> str:
+    if state.kind != READY:
+        raise WorkerError(state.sentence)
+    return state.sentence
 
 
 _running: set[EnvironmentTask] = set()  # QGIS keeps no Python reference to a task

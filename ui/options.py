@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from qgis.gui import QgsFileWidget, QgsOptionsPageWidget, QgsOptionsWidgetFactory
-from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QMessageBox,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ..core.job.jobs import DEVICES
 from .branding import icon
+from .environment import own_environment
 from .environment_tasks import CheckTask, EnvironmentTask, SetUpTask, start_task
 from .settings import Settings, read_settings, write_settings
 from .wording import tr
@@ -51,10 +61,10 @@ class OptionsPage(QgsOptionsPageWidget):
         self.model_folder = _folder(settings.model_folder, tr("Folder with further models (.safetensors)."))
         self.output_folder = _folder(settings.output_folder, tr("Folder that is offered first for results."))
         self.check = QPushButton(tr("Check"))
-        self.check.setToolTip(tr("Start this Python and say its versions and on what it computes."))
+        self.check.setToolTip(tr("Have this Python look at a small picture, and say where it computes."))
         self.check.clicked.connect(self._check)
         self.set_up = QPushButton(tr("Set up…"))
-        self.set_up.setToolTip(tr("Make Tilehawk's own environment with uv. It downloads about 1 to 3 GB."))
+        self.set_up.setToolTip(tr("Install Tilehawk's own Python with PyTorch; what and how much is said first."))
         self.set_up.clicked.connect(self._set_up)
         self.outcome = QLabel()
         self.outcome.setWordWrap(True)
@@ -93,7 +103,10 @@ class OptionsPage(QgsOptionsPageWidget):
         self._start(CheckTask(self._settings()), tr("Starting Python; the first time takes up to a minute…"))
 
     def _set_up(self) -> None:
-        self._start(SetUpTask(), tr("Setting up…"))
+        """Say what will be installed, from where and how large it is, and begin once that is agreed to."""
+        plan = own_environment().plan()
+        if QMessageBox.question(self, tr("Set up Tilehawk"), plan.sentence) == QMessageBox.StandardButton.Yes:
+            self._start(SetUpTask(), tr("Setting up…"))
 
     def _start(self, task: EnvironmentTask, text: str) -> None:
         self.outcome.setText(text)

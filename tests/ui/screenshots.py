@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(os.environ.get("TILEHAWK_ROOT") or Path(__file__).resolve().parents[2])
 FOLDER = ROOT / "build" / "screenshots"
 FONT_PERCENT = (100, 150)
-SECONDS = 300
+SECONDS = 600
 
 
 def main() -> int:
@@ -79,7 +79,6 @@ def shoot() -> None:
     save(dialog, "dialog-advanced")
     dialog.form.area.kind.setCurrentIndex(0)
     dialog.form.advanced.setCollapsed(True)
-    dialog.adjustSize()
     dialog.run()
     QTest.qWait(3000)
     save(dialog, "dialog-running")
@@ -99,7 +98,7 @@ def shoot() -> None:
     page.resize(700, 320)
     page.show()
     page.check.click()
-    wait_until(page.check.isEnabled)
+    wait_until(page.check.isEnabled, SECONDS)
     save(page, "options")
 
 

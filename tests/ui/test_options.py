@@ -1,26 +1,41 @@
 """Settings, the choice of the interpreter, and the options page."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
-from tilehawk.core.job.errors import Cancelled, WorkerError
-from tilehawk.ui import environment
-from tilehawk.ui.environment import find_python, python_of, set_up
+from qgis.PyQt.QtWidgets import QMessageBox
+from tilehawk.core.job.environment.environment import Environment
+from tilehawk.core.job.environment.selftest import python_of
+from tilehawk.core.job.environment.state import BROKEN, READY, State
+from tilehawk.core.job.errors import WorkerError
+from tilehawk.core.job.events import progress
+from tilehawk.ui import environment, environment_tasks, options
+from tilehawk.ui.environment import find_python
 from tilehawk.ui.options import OptionsFactory, OptionsPage
 from tilehawk.ui.settings import Settings, read_settings, write_settings
 
 from tests.ui.scenery import wait_until
 
 
+class MadeUp(Environment):
+    """An environment whose installation is told instead of done."""
+
+    end = State(READY, "Ready: Python 3.12, PyTorch 2.9, on CPU.", "/opt/made-up")
+
+    def install(self, report, cancelled):
+        report(progress(0.4, "Step 3 of 5: Installing PyTorch", 61.0))
+        return self.end
+
+
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
     """Neither a developer's environment nor one that was set up."""
     monkeypatch.setattr(environment, "ROOT", tmp_path / "plugin")
-    monkeypatch.setattr(environment, "own_environment", lambda: tmp_path / "data" / "python")
+    for module in (environment, environment_tasks, options):
+        monkeypatch.setattr(module, "own_environment", lambda: MadeUp(tmp_path / "data"))
     return tmp_path
 
 
@@ -47,10 +62,11 @@ def test_unknown_device_falls_back():
 
 def test_interpreter_by_rank(nowhere, monkeypatch):
     """Setting, then variable, then `.venv` beside the code, then the one that was set up, then a sentence."""
-    with pytest.raises(WorkerError, match="Settings > Options > Tilehawk"):
+    with pytest.raises(WorkerError, match=r"is not installed.* Settings > Options > Tilehawk"):
         find_python(Settings())
-    own = make_executable(python_of(environment.own_environment()))
-    assert find_python(Settings()) == str(own)
+    own = State(READY, "Ready.", "/opt/own")
+    monkeypatch.setattr(MadeUp, "state", lambda self: own)
+    assert find_python(Settings()) == own.python
     checkout = make_executable(python_of(environment.ROOT / ".venv"))
     assert find_python(Settings()) == str(checkout)
     variable = make_executable(nowhere / "variable")
@@ -61,7 +77,7 @@ def test_interpreter_by_rank(nowhere, monkeypatch):
 
 
 def test_a_setting_that_leads_nowhere_is_said(nowhere):
-    make_executable(python_of(environment.own_environment()))
+    make_executable(python_of(environment.ROOT / ".venv"))
     with pytest.raises(WorkerError, match="'/nowhere' set in Tilehawk's options does not exist"):
         find_python(Settings(python="/nowhere"))
 
@@ -85,89 +101,77 @@ def check(page: OptionsPage) -> str:
     return page.outcome.text()
 
 
-def test_check_says_versions_and_device(stand_in):
+@pytest.fixture
+def ready(monkeypatch):
+    """Whatever is checked is ready."""
+    sentence = "Ready: Python 3.12.1, PyTorch 2.9, on CPU."
+    monkeypatch.setattr(environment_tasks, "check_python", lambda python, cancelled: State(READY, sentence, python))
+    return sentence
+
+
+def test_check_says_versions_and_device(ready):
     page = OptionsPage()
-    page.python.setFilePath(str(stand_in.python))
-    assert check(page) == (
-        f"✓ Ready: Python 3.12.1, PyTorch 2.9, torchvision 0.24, rasterio 1.4; computes on CPU. ({stand_in.python})"
-    )
+    page.python.setFilePath(sys.executable)
+    assert check(page) == f"✓ {ready} ({sys.executable})"
 
 
 def test_check_says_what_is_missing():
     page = OptionsPage()
     page.python.setFilePath(sys.executable)  # QGIS's own Python has no torch
     said = check(page)
-    assert said.startswith("✗ This Python cannot run Tilehawk:")
-    assert "torch" in said
+    assert said.startswith("✗ This Python cannot run Tilehawk")
 
 
-def test_page_may_close_while_it_checks(stand_in):
+def test_page_may_close_while_it_checks(ready):
     page = OptionsPage()
-    page.python.setFilePath(str(stand_in.python))
+    page.python.setFilePath(sys.executable)
     QTest.mouseClick(page.check, Qt.MouseButton.LeftButton)
     page.deleteLater()
-    from tilehawk.ui import environment_tasks
-
     wait_until(lambda: not environment_tasks._running)
 
 
-FAKE_UV = """#!/bin/sh
-echo "Resolved 12 packages" >&2
-echo "$@" > "{folder}/arguments"
-{then}
-mkdir -p "$UV_PROJECT_ENVIRONMENT/bin"
-touch "$UV_PROJECT_ENVIRONMENT/bin/python"
-"""
+def set_up(page, monkeypatch, answer):
+    asked = []
+
+    def question(parent, title, text):
+        asked.append(text)
+        return answer
+
+    monkeypatch.setattr(QMessageBox, "question", question)
+    QTest.mouseClick(page.set_up, Qt.MouseButton.LeftButton)
+    assert "MB on disk" in asked[0]
 
 
-def fake_uv(folder, monkeypatch, then=""):
-    make_executable(folder / "bin" / "uv", FAKE_UV.format(folder=folder, then=then))
-    monkeypatch.setenv("PATH", f"{folder / 'bin'}:/usr/bin:/bin")
+def test_set_up_tells_how_far_it_is(nowhere, monkeypatch):
+    page = OptionsPage()
+    texts = []
+    show = page.outcome.setText
+    monkeypatch.setattr(page.outcome, "setText", lambda text: (texts.append(text), show(text)))
+    set_up(page, monkeypatch, QMessageBox.StandardButton.Yes)
+    wait_until(page.set_up.isEnabled)
+    assert texts == [
+        "Setting up…",
+        "Step 3 of 5: Installing PyTorch, about 61 s left",
+        "✓ Ready: Python 3.12, PyTorch 2.9, on CPU.",
+    ]
 
 
-def test_set_up_runs_uv(nowhere, monkeypatch):
-    fake_uv(nowhere, monkeypatch)
-    lines = []
-    python = set_up(lines.append, lambda: False)
-    assert find_python(Settings()) == python
-    assert lines == ["Resolved 12 packages"]
-    assert (nowhere / "arguments").read_text().startswith("sync --frozen")
+def test_set_up_that_fails_says_why(nowhere, monkeypatch):
+    monkeypatch.setattr(MadeUp, "end", State(BROKEN, "The proxy asks for a user and a password (407)."))
+    page = OptionsPage()
+    set_up(page, monkeypatch, QMessageBox.StandardButton.Yes)
+    wait_until(page.set_up.isEnabled)
+    assert page.outcome.text() == "✗ The proxy asks for a user and a password (407)."
 
 
-def test_set_up_that_fails_says_uvs_last_line(nowhere, monkeypatch):
-    fake_uv(nowhere, monkeypatch, then='echo "error: no route to pypi.org" >&2; exit 2')
-    with pytest.raises(WorkerError, match=r"The set-up failed: error: no route to pypi\.org"):
-        set_up(lambda line: None, lambda: False)
-
-
-def test_set_up_can_be_cancelled(nowhere, monkeypatch):
-    fake_uv(nowhere, monkeypatch, then="exec sleep 60")
-    with pytest.raises(Cancelled):
-        set_up(lambda line: None, lambda: True)
-
-
-def test_set_up_without_uv_says_where_to_get_it(nowhere, monkeypatch):
-    monkeypatch.setenv("PATH", str(nowhere))
-    with pytest.raises(WorkerError, match="'uv' was not found"):
-        set_up(lambda line: None, lambda: False)
+def test_set_up_starts_only_when_agreed_to(nowhere, monkeypatch):
+    page = OptionsPage()
+    set_up(page, monkeypatch, QMessageBox.StandardButton.No)
+    assert page.set_up.isEnabled()
+    assert page.outcome.text() == ""
 
 
 def test_log_lies_in_the_profile(stand_in):
     with environment.open_worker(str(stand_in.python)) as worker:
         assert worker.log_path.endswith(str(Path("tilehawk") / "worker.log"))
         assert Path(worker.log_path).is_absolute()
-
-
-def test_lock_file_matches_the_list_of_packages():
-    """'Set up' installs the locked list, which must be that of pyproject.toml."""
-    import shutil
-
-    if shutil.which("uv") is None:
-        pytest.skip("uv is not on the PATH")
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        ["uv", "lock", "--check", "--offline", "--project", str(root)], capture_output=True, text=True, check=False
-    )
-    if "network" in done.stderr or "cache" in done.stderr.lower():
-        pytest.skip("uv cannot check its lock file without the network here")
-    assert done.returncode == 0, done.stderr
