@@ -55,7 +55,7 @@ def test_figures_without_truth_or_detections_are_zero_and_not_nan():
         assert {value for name, value in values.items() if name != "threshold"} == {0.0}
 
 
-def whiteness_detector() -> Detector:
+def whiteness_detector(bias: float = -18.5, score_floor: float = 0.05) -> Detector:
     """A detector of white squares of 16 px on black: an anchor's score is how white the middle of its cell is."""
     shape = Architecture(
         backbone="resnet18",
@@ -76,8 +76,8 @@ def whiteness_detector() -> Detector:
         nn.init.zeros_(output.weight)
         nn.init.zeros_(output.bias)
     network.head.classification_head.cls_logits.weight.data[0, 0, 1, 1] = 20.0
-    network.head.classification_head.cls_logits.bias.data.fill_(-18.5)
-    return Detector(card, network, CPU)
+    network.head.classification_head.cls_logits.bias.data.fill_(bias)
+    return Detector(replace(card, score_floor=score_floor), network, CPU)
 
 
 class _CentresOfCells(nn.Module):
@@ -107,8 +107,6 @@ def test_a_whole_picture_is_looked_at_whatever_its_size(height, width):
 
 
 def test_weak_detections_are_asked_for_too():
-    detector = whiteness_detector()
-    detector.card = replace(detector.card, score_floor=0.5)
     shown = white_squares(64, 64, [(32, 32)])
-    detector.network.head.classification_head.cls_logits.bias.data.fill_(-21.5)  # a score of .18
-    assert len(look_at(detector, shown, np.zeros(3, np.uint8))) == 1
+    weak = whiteness_detector(bias=-21.5, score_floor=0.5)  # a score of .18
+    assert len(look_at(weak, shown, np.zeros(3, np.uint8))) == 1
