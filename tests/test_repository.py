@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TOP = {
     ".ci",
     ".gitignore",
+    ".secrets.baseline",
     "CHANGELOG.md",
     "LICENSE",
     "Makefile",
