@@ -20,9 +20,13 @@ from .retinanet.device import choose_backend
 from .retinanet.network import RetinaNetwork, build_network
 from .retinanet.transfer import transfer_weights
 from .retinanet.weights import load_model, save_model
-from .training.anchor_fit import RATIOS, AnchorFit, coverage, fit_anchors, sentence, summary
+from .training.anchor_fit import RATIOS, AnchorFit, coverage, fit_anchors, summary, told
 from .training.augmentation import Augmentation
-from .training.labels import LabelledImage, read_folder
+from .training.blocks import small_samples
+from .training.formats.checking import check, class_names
+from .training.formats.reading import read_records
+from .training.formats.repairs import Repairs
+from .training.labels import LabelledImage
 from .training.loop import Recipe, fit
 from .training.samples import Picture, Sampler, load_pictures, native_resolution
 from .training.validation import decisive_iou, figures, look_at, median_side, object_sizes
@@ -36,16 +40,17 @@ def train(job: TrainJob, report: Report, cancelled: Callable[[], bool]) -> dict[
     """Train a model and write it; gives the values of the result event."""
     job.validate()
     started = time.monotonic()
-    images, classes = _read_labels(job)
+    images, classes = _read_labels(job, report)
     resolution = job.resolution_m or native_resolution(images)
     bands = tuple(Band(role) for role in job.band_roles)
     pictures = {
-        split: load_pictures([i for i in images if i.split == split], bands, job.bands, resolution)
+        split: load_pictures([i for i in images if i.split == split], bands, job.bands, resolution, len(classes))
         for split in ("train", "val")
     }
-    if not any(len(picture.truth) for picture in pictures["train"]):
+    counts = {split: len(object_sizes(found)) for split, found in pictures.items()}
+    if not counts["train"]:
         raise LabelError("There is no object to train on: the split 'train' is empty.")
-    aside = any(len(picture.truth) for picture in pictures["val"])
+    aside = counts["val"] > 0
     if not aside:
         report(
             notice(
@@ -62,7 +67,7 @@ def train(job: TrainJob, report: Report, cancelled: Callable[[], bool]) -> dict[
     network = _start(job, card, report)
     backend = choose_backend(job.device)
     fill = np.array([round(band.mean) for band in card.bands], np.uint8)
-    objects = sum(len(picture.truth) for picture in pictures["train"])
+    objects = counts["train"]
     recipe = Recipe(
         epochs=job.epochs,
         steps=job.steps_per_epoch or max(10, -(-max(objects, len(pictures["train"])) // job.batch_size)),
@@ -86,13 +91,15 @@ def train(job: TrainJob, report: Report, cancelled: Callable[[], bool]) -> dict[
             f"on {backend.name} ({backend.key})."
         )
     )
+    for sentence in small_samples(counts):
+        report(notice(sentence, "warning"))
     stride = card.architecture.coarsest_stride
     tile_px = -(-job.tile_px // stride) * stride
     sampler = Sampler(pictures["train"], tile_px, fill, Augmentation(), job.seed)
     fitted = fit(card, network, sampler, recipe, backend, validate, report, cancelled)
     metrics = {"split": "val" if aside else "train", "iou": iou, "images": len(chosen), **fitted.best}
     training = {
-        "objects": {"train": objects, "val": sum(len(picture.truth) for picture in pictures["val"])},
+        "objects": counts,
         "images": {split: len(found) for split, found in pictures.items()},
         "seconds": round(time.monotonic() - started),
         "anchors": anchors,
@@ -105,11 +112,13 @@ def train(job: TrainJob, report: Report, cancelled: Callable[[], bool]) -> dict[
     return {"output": job.output, "metrics": metrics, "history": fitted.history, "seconds": training["seconds"]}
 
 
-def _read_labels(job: TrainJob) -> tuple[list[LabelledImage], tuple[str, ...]]:
-    classes = job.classes
-    if classes is None:
-        classes = tuple(sorted({name for folder in job.data for name in read_folder(Path(folder), None)[1]}))
-    images = [image for folder in job.data for image in read_folder(Path(folder), classes)[0]]
+def _read_labels(job: TrainJob, report: Report) -> tuple[list[LabelledImage], tuple[str, ...]]:
+    repairs = Repairs()
+    parts = [read_records(Path(folder), repairs) for folder in job.data]
+    classes = job.classes or tuple(sorted({name for part in parts for name in class_names(part)}))
+    images = [image for part in parts for image in check(part, classes, repairs)[0]]
+    for sentence in repairs.sentences():
+        report(notice(sentence, "warning"))
     return images, classes
 
 
@@ -156,7 +165,7 @@ def _architecture(job: TrainJob, sizes: np.ndarray, report: Report) -> tuple[Arc
         fit = fit_anchors(sizes, default, levels, () if job.anchor_ratios else RATIOS)
     values = summary(sizes, fit, default)
     report({"event": "anchors", **values})
-    report(notice(sentence(values)))
+    report(notice(told(values)))
     if fit.coverage.reached < FEW:
         text = (
             f"Anchors reach only {fit.coverage.reached:.0%} of the objects: many of the others will be missed. A finer "

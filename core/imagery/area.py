@@ -47,7 +47,7 @@ def area_in_grid(
 
 
 def _mask_in_grid(grid: Grid, mask_path: str, name: str) -> BaseGeometry:
-    path, options = _layer_source(mask_path)
+    path, options = layer_source(mask_path)
     try:
         meta, _, blobs, _ = pyogrio.raw.read(path, columns=[], force_2d=True, **options)
         polygons = shapely.from_wkb(blobs, on_invalid="ignore")
@@ -73,7 +73,7 @@ def _mask_in_grid(grid: Grid, mask_path: str, name: str) -> BaseGeometry:
     return _polygons_only(shapely.make_valid(moved))
 
 
-def _layer_source(mask_path: str) -> tuple[str, dict[str, str | int]]:
+def layer_source(mask_path: str) -> tuple[str, dict[str, str | int]]:
     """Split QGIS's `file|layername=x|layerid=0|subset=…`; a filter runs to the end, bars included."""
     head, _, subset = mask_path.partition("|subset=")
     path, *parts = head.split("|")

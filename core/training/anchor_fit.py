@@ -95,7 +95,7 @@ def summary(sizes: np.ndarray, fit: AnchorFit, start: Architecture) -> dict[str,
     }
 
 
-def sentence(values: dict[str, Any]) -> str:
+def told(values: dict[str, Any]) -> str:
     """Tell a summary in a sentence or two."""
     default, chosen = values["default"], values["chosen"]
     sizes = ", ".join(f"{size:g}" for size in chosen["sizes"])

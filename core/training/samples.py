@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 import torch
 from affine import Affine
+from shapely.geometry.base import BaseGeometry
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
@@ -14,6 +16,7 @@ from ..detections.detections import Detections
 from ..imagery.raster import open_raster
 from ..job.card import Band
 from ..job.errors import LabelError
+from .areas import outside_boxes, outward, with_ignored
 from .augmentation import Augmentation, change_colours, turn, visible
 from .labels import LabelledImage
 
@@ -31,9 +34,15 @@ class Picture:
 
 
 def load_pictures(
-    images: list[LabelledImage], bands: tuple[Band, ...], band_numbers: tuple[int, ...], resolution_m: float | None
+    images: list[LabelledImage],
+    bands: tuple[Band, ...],
+    band_numbers: tuple[int, ...],
+    resolution_m: float | None,
+    classes: int = 1,
 ) -> list[Picture]:
-    """Read whole images at the model's resolution; boxes follow, clipped to their image.
+    """Read images at the model's resolution, whole or as far as they are labelled; boxes follow, clipped to them.
+
+    Within the bounds of a labelled area, ground outside of it is to ignore for each of `classes`.
 
     Raises LabelError where a box lies outside of its image, and RasterError.
     """
@@ -41,16 +50,29 @@ def load_pictures(
     for image in images:
         numbers = band_numbers if image.path.suffix.lower() in (".tif", ".tiff", ".vrt") else None
         with open_raster(str(image.path), bands, resolution_m, bands=numbers) as raster:
-            values, _ = raster.read(0, 0, raster.grid.width, raster.grid.height)
-            boxes = image.truth.boxes if raster.to_source is None else _moved(image.truth.boxes, ~raster.to_source)
-        boxes = boxes.clip(0, np.tile(values.shape[:0:-1], 2))
+            to_grid = None if raster.to_source is None else ~raster.to_source
+            width, height = raster.grid.width, raster.grid.height
+            area = None if image.area is None else _area_in_grid(image.area, to_grid, width, height)
+            x0, y0, x1, y1 = (0, 0, width, height) if area is None else outward(area.bounds)
+            values, _ = raster.read(x0, y0, x1 - x0, y1 - y0)
+        boxes = image.truth.boxes if to_grid is None else _moved(image.truth.boxes, to_grid)
+        boxes = (boxes - [x0, y0, x0, y0]).clip(0, np.tile(values.shape[:0:-1], 2))
         outside = np.flatnonzero((boxes[:, 2:] <= boxes[:, :2]).any(axis=1))
         if len(outside):
             corners = ", ".join(f"{value:g}" for value in image.truth.boxes[outside[0]])
             raise LabelError(f"The box {corners} lies outside of its image '{image.path}'.")
         truth = Detections.truth(boxes, image.truth.labels, image.truth.ignore)
+        if area is not None:
+            unknown = outside_boxes(shapely.transform(area, lambda xy, x=x0, y=y0: xy - [x, y]), x1 - x0, y1 - y0)
+            truth = with_ignored(truth, unknown, classes)
         pictures.append(Picture(values, truth, image.path.name))
     return pictures
+
+
+def _area_in_grid(area: BaseGeometry, to_grid: Affine | None, width: int, height: int) -> BaseGeometry:
+    if to_grid is not None:
+        area = shapely.transform(area, lambda xy: np.column_stack(to_grid @ (xy[:, 0], xy[:, 1])))
+    return area.intersection(shapely.box(0, 0, width, height))
 
 
 def _moved(boxes: np.ndarray, transform: Affine) -> np.ndarray:

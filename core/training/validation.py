@@ -18,7 +18,8 @@ FLOOR_SHARE = 0.2  # of the score floor: average precision asks for weak detecti
 def object_sizes(pictures: list[Picture]) -> np.ndarray:
     """Widths and heights (N, 2) px of the objects that are not ignored."""
     truths = [picture.truth for picture in pictures]
-    boxes = np.concatenate([t.boxes if t.ignore is None else t.boxes[~t.ignore] for t in truths])
+    drawn = [truth.boxes if truth.ignore is None else truth.boxes[~truth.ignore] for truth in truths]
+    boxes = np.concatenate([np.zeros((0, 4)), *drawn])
     return boxes[:, 2:] - boxes[:, :2]
 
 

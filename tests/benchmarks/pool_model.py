@@ -31,7 +31,8 @@ from core.job.jobs import DetectJob  # noqa: E402
 from core.job.worker import Worker  # noqa: E402
 from core.scene.files import write_scene  # noqa: E402
 from core.scene.scene import draw_scene  # noqa: E402
-from core.training.labels import read_folder  # noqa: E402
+from core.training.formats.reading import read_labels  # noqa: E402
+from core.training.formats.repairs import Repairs  # noqa: E402
 
 DEMO_SEED, DEMO_SIZE = 20, 2048  # as the demo's
 Pair = tuple[Detections, Detections]
@@ -103,7 +104,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the table to this file too")
     options = parser.parse_args()
     card = read_card(options.model)
-    images = [image for image in read_folder(options.data, ("pool",))[0] if image.split == options.split]
+    images = [image for image in read_labels(options.data, ("pool",), Repairs())[0] if image.split == options.split]
     table: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as scratch, Worker(sys.executable) as worker:
         folder = Path(scratch)

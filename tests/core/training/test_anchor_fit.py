@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.job.card import Architecture
-from core.training.anchor_fit import AnchorFit, coverage, default_sizes, fit_anchors, sentence, summary
+from core.training.anchor_fit import AnchorFit, coverage, default_sizes, fit_anchors, summary, told
 
 DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 SQUARE = replace(Architecture(), anchor_scales=(1.0,), anchor_ratios=(1.0,))
@@ -116,7 +116,7 @@ def test_the_summary_tells_sizes_and_what_anchors_reach():
     assert (values["objects"], values["median_px"]) == (4, 12.0)
     assert (values["chosen"]["levels"], values["chosen"]["sizes"], values["chosen"]["reached"]) == (["P2"], [12.0], 0.5)
     assert values["default"]["reached"] == 0.25
-    assert "Anchors of 12 px on P2 reach 50% of them; the default ones would reach 25%" in sentence(values)
+    assert "Anchors of 12 px on P2 reach 50% of them; the default ones would reach 25%" in told(values)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import shapely
 import torch
 from rasterio.transform import Affine
 
@@ -51,6 +52,22 @@ def test_pictures_are_whole_images_with_their_boxes(tmp_path):
     assert np.array_equal(picture.values, image)
     assert picture.truth.boxes.tolist() == [[1, 2, 30, 40], [0, 0, 5, 5]]
     assert picture.name == "a.tif"
+
+
+def test_only_labelled_ground_is_loaded_and_the_rest_of_its_bounds_is_to_ignore(tmp_path):
+    """An area of 32 x 40 px at (8, 8), of which the lower right 16 x 16 px are not labelled."""
+    image = np.random.default_rng(0).integers(0, 256, (3, 64, 64), np.uint8)
+    area = shapely.box(8, 8, 40, 48).difference(shapely.box(24, 32, 40, 48))
+    path = write_image(tmp_path / "a.tif", image)
+    drawn = LabelledImage(path, Detections.truth(np.array([[10, 12, 20, 20]])), "train", area)
+    (picture,) = load_pictures([drawn], RGB, (1, 2, 3), 0.5, 2)
+    assert np.array_equal(picture.values, image[:, 8:48, 8:40])
+    assert picture.truth.boxes.tolist() == [[2, 4, 12, 12], [16, 24, 32, 40], [16, 24, 32, 40]]
+    assert picture.truth.ignore.tolist() == [False, True, True]
+    assert picture.truth.labels.tolist() == [0, 0, 1]
+    (fine,) = load_pictures([drawn], RGB, (1, 2, 3), 0.25)
+    assert np.allclose(fine.values.shape, (3, 80, 64), atol=1)
+    assert np.allclose(fine.truth.boxes[0], [4, 8, 24, 24], atol=0.1)
 
 
 def test_bands_come_in_the_order_asked_for(tmp_path):
