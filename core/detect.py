@@ -26,6 +26,7 @@ from .job.jobs import DetectJob
 from .watch import Watch
 
 if TYPE_CHECKING:
+    from .retinanet.augmented import AugmentedDetector
     from .retinanet.detector import Detector
 
 BATCH_SIZES = {"cuda": 16, "mps": 4, "cpu": 1}
@@ -38,8 +39,17 @@ def load_detector(path: str, device: str) -> Detector:
     from .retinanet.device import choose_backend
     from .retinanet.weights import load_model
 
-    backend = choose_backend(device)
+    backend = choose_backend(device).for_detection()
     return Detector(*load_model(path), backend)
+
+
+def augmented(detector: Detector, augmentations: tuple[str, ...]) -> Detector | AugmentedDetector:
+    """The detector, with test-time augmentation where it is asked for."""
+    if not augmentations:
+        return detector
+    from .retinanet.augmented import AugmentedDetector
+
+    return AugmentedDetector(detector, augmentations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +108,7 @@ def detect(
         plan = plan_tiles(raster.grid, settings.tile_px, settings.overlap_px, stride, area)
         examined = Examined(plan)
         watch.step("Opening the model")
-        detector = open_detector(job.model, job.device)
+        detector = augmented(open_detector(job.model, job.device), job.augment)
         backend = detector.backend
         tiles = "tile" if len(plan) == 1 else "tiles"
         watch.tell([f"Looking at {len(plan):,} {tiles} of {plan.tile_px} px on {backend.name} ({backend.key})."])
@@ -117,6 +127,8 @@ def detect(
         "tiles_per_second": round(len(plan) / max(seconds_looking, 1e-3), 3),
         "device": backend.name,
         "backend": backend.key,
+        "batch_size": min(batch_size, detector.batch_limit),
+        "augment": list(job.augment),
         "notices": watch.notices,
         "model": job.model,
         "raster": job.raster,
@@ -132,21 +144,25 @@ def look(
     plan: TilePlan,
     examined: Examined,
     area: BaseGeometry | None,
-    detector: Detector,
+    detector: Detector | AugmentedDetector,
     batch_size: int,
     settings: Settings,
     watch: Watch,
 ) -> Detections:
     """Run the detector over all tiles and merge what they show: objects of the area, in the grid frame.
 
-    `examined` takes note of the ground that was read.
+    `examined` takes note of the ground that was read. A batch that is too large for the device is told of.
     """
+    limit = detector.batch_limit
     merger = Merger(plan.views(), plan.windows(), plan.cols, plan.active)
     done = 0
     with closing(read_batches(raster, plan, batch_size, examined)) as batches:
         for indexes, images, valid in batches:
             seen = []
             tiles = detector(images, settings.score_floor, settings.nms_overlap)
+            if detector.batch_limit < limit:
+                limit = detector.batch_limit
+                watch.tell([f"The device's memory was too small for so many tiles at once; from now on {limit}."])
             for index, tile, where_valid in zip(indexes.tolist(), tiles, valid, strict=True):
                 kept = tile.take(np.isin(tile.labels, settings.labels) & on_ground(tile.boxes, where_valid))
                 merger.add(index, kept)

@@ -33,7 +33,7 @@ ARROWS = {  # room: rooms of ours that it may import, besides itself
 QGIS = {"qgis", "processing"}
 VECTORS = {"numpy", "shapely", "pyogrio", "pyproj"}
 RASTERS = {"numpy", "rasterio", "affine", "pyproj"}
-NETWORK = {"numpy", "torch", "torchvision", "safetensors"}
+NETWORK = {"numpy", "openvino", "torch", "torchvision", "safetensors"}
 FOREIGN = {  # room: libraries that it may import, besides the standard library
     "plugin": QGIS,
     "ui": QGIS,

@@ -16,6 +16,7 @@ from .codec import decode, encode, parse
 from .errors import InvalidJob
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+AUGMENTATIONS = ("flips", "turns", "scales")
 VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".fgb", ".parquet")
 DEFAULT_SCORE_FLOOR = 0.05
 
@@ -27,7 +28,7 @@ class DetectJob:
     `raster`: absolute path, or a GDAL name (`/vsicurl/…`). `extent`: xmin, ymin, xmax, ymax in the raster's CRS.
     `mask`: vector file whose polygons limit the area. `resolution_m`: ground metres, "model" (resample to the model's,
     the default) or "native" (leave the raster as it is). `bands`: from 1, in the order of the card's bands.
-    `value_range`: low and high in source units, mapped to 0 and 255.
+    `value_range`: low and high in source units, mapped to 0 and 255. `augment`: further ways to look at every tile.
     """
 
     raster: str
@@ -46,6 +47,7 @@ class DetectJob:
     mask: Optional[str] = None
     resolution_m: Union[float, str, None] = None
     classes: Optional[tuple[str, ...]] = None
+    augment: tuple[str, ...] = ()
 
     def validate(self) -> None:
         """Check everything that can be checked without opening the raster or the model."""
@@ -55,6 +57,9 @@ class DetectJob:
         _require_device(self.device)
         if self.classes is not None and not self.classes:
             raise InvalidJob("Choose at least one class to look for.")
+        if unknown := set(self.augment) - set(AUGMENTATIONS):
+            known = ", ".join(AUGMENTATIONS)
+            raise InvalidJob(f"There is no augmentation '{min(unknown)}'; choose among {known}.")
 
 
 @dataclass(frozen=True)

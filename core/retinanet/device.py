@@ -1,7 +1,8 @@
 """Which device and number format the network runs on: by capability in a fixed order, never by a timing."""
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import torch
 
@@ -10,16 +11,25 @@ from ..job.errors import InvalidJob
 
 @dataclass(frozen=True)
 class Backend:
-    """Where and how the network runs. `name` is for people, `key` goes into results: "cpu bfloat16"."""
+    """Where and how the network runs. `name` is for people, `key` goes into results: "cpu bfloat16".
+
+    `engine`: what computes the network, "torch" or "openvino"; all else is torch's.
+    """
 
     device: torch.device
     dtype: torch.dtype
     name: str
+    engine: str = "torch"
 
     @property
     def key(self) -> str:
-        """Device type and number format."""
-        return f"{self.device.type} {str(self.dtype).removeprefix('torch.')}"
+        """Device type, engine where it is not torch, and number format."""
+        engine = "" if self.engine == "torch" else f" {self.engine}"
+        return f"{self.device.type}{engine} {str(self.dtype).removeprefix('torch.')}"
+
+    def for_detection(self) -> "Backend":
+        """On processors the same in OpenVINO where that is installed: it detects faster, and cannot train."""
+        return replace(self, engine="openvino") if self.device.type == "cpu" and find_spec("openvino") else self
 
 
 def choose_backend(device: str = "auto") -> Backend:

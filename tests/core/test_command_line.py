@@ -55,6 +55,7 @@ def test_every_option_of_a_detection_arrives():
         *("--threshold", "0.4", "--score-floor", "0.1", "--nms-overlap", "0.3", "--tile", "640", "--overlap", "64"),
         *("--batch-size", "4", "--device", "cpu", "--bands", "4,1,2", "--value-range", "0,4095"),
         *("--mask", "/data/area.gpkg|layername=fields", "--resolution", "0.3", "--classes", "pool, Grüner Teich"),
+        *("--augment", "flips,scales"),
     )
     assert job == DetectJob(
         raster="/data/a.tif",
@@ -72,6 +73,7 @@ def test_every_option_of_a_detection_arrives():
         mask="/data/area.gpkg|layername=fields",
         resolution_m=0.3,
         classes=("pool", "Grüner Teich"),
+        augment=("flips", "scales"),
     )
 
 

@@ -38,6 +38,7 @@ class IdealDetector:
     """Sees bright rectangles, also parts of them; red ones are class 0, green ones class 1. Blue is the score."""
 
     backend = SimpleNamespace(name="an ideal", key="cpu exact", device=SimpleNamespace(type="cpu"))
+    batch_limit = 1024
 
     def __init__(self):
         self.batches = []
@@ -164,6 +165,30 @@ def test_the_batch_does_not_matter(job, scene, batch_size):
     run(dataclasses.replace(job, batch_size=batch_size), detector=detector)
     assert np.allclose(bounds_of(job.output, "detections"), ordered(scene.on_map()), atol=1e-6)
     assert max(shape[0] for shape in detector.batches) <= batch_size
+
+
+def test_a_batch_too_large_for_the_device_is_told_once(job, scene):
+    class Cramped(IdealDetector):
+        def __call__(self, images, score_floor, nms_overlap):
+            self.batch_limit = min(self.batch_limit, 3)
+            return super().__call__(images, score_floor, nms_overlap)
+
+    result = run(dataclasses.replace(job, batch_size=8), detector=Cramped())
+    told = [sentence for sentence in result["notices"] if "memory" in sentence]
+    assert told == ["The device's memory was too small for so many tiles at once; from now on 3."]
+    assert result["batch_size"] == 3
+
+
+def test_augmentation_looks_again_and_finds_the_same(job, scene):
+    detector = IdealDetector()
+    plain = run(dataclasses.replace(job, extent=(LEFT, TOP - 60, LEFT + 60, TOP)), detector=detector)
+    looks, boxes = len(detector.batches), bounds_of(job.output, "detections")
+    job = dataclasses.replace(job, extent=(LEFT, TOP - 60, LEFT + 60, TOP), augment=("flips", "turns"))
+    result = run(job, detector=detector)
+    assert len(detector.batches) == looks + 6 * looks
+    assert np.array_equal(bounds_of(job.output, "detections"), boxes)
+    assert result["objects"] == plain["objects"]
+    assert (plain["augment"], result["augment"]) == ([], ["flips", "turns"])
 
 
 def test_the_result_tells_what_was_done(job, scene):
@@ -377,6 +402,7 @@ def test_an_empty_raster_gives_an_empty_layer(job, tmp_path, scene):
         ({"extent": (0.0, 0.0, 1.0, 1.0)}, InvalidJob, "extent"),
         ({"bands": (1, 2, 7)}, RasterError, "Band 7"),
         ({"threshold": 2.0}, InvalidJob, "threshold"),
+        ({"augment": ("mirrors",)}, InvalidJob, "no augmentation 'mirrors'; choose among flips, turns, scales"),
     ],
     ids=str,
 )

@@ -119,6 +119,28 @@ def test_a_batch_of_three_gives_what_three_singles_give(card, network):
         assert_same(together, single.boxes, single.scores, single.labels)
 
 
+def test_a_batch_the_device_has_no_memory_for_is_halved_and_repeated(card, network, monkeypatch):
+    images = noise(5, 64, 64)
+    detector = Detector(card, network, CPU)
+    expected = [detector(image[None], 0.05, 0.5)[0] for image in images]
+    tried, look = [], detector.detect
+
+    def cramped(batch: torch.Tensor, *rest: float) -> Any:
+        tried.append(len(batch))
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return look(batch, *rest)
+
+    monkeypatch.setattr(detector, "detect", cramped)
+    found = detector(images, 0.05, 0.5)
+    assert (tried, detector.batch_limit) == ([5, 2, 2, 1], 2)
+    for ours, known in zip(found, expected, strict=True):
+        assert_same(ours, known.boxes, known.scores, known.labels)
+    monkeypatch.setattr(detector, "detect", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError))
+    with pytest.raises(torch.OutOfMemoryError):
+        detector(images, 0.05, 0.5)
+
+
 def test_detections_are_columns_in_the_tiles_frame_best_first(card, network):
     found = Detector(card, network, CPU_BF16)(noise(1, 128, 256), 0.05, 0.5)[0]
     assert (found.boxes.dtype, found.scores.dtype, found.labels.dtype) == (np.float32, np.float32, np.int64)
@@ -187,10 +209,8 @@ def test_only_the_network_is_bfloat16(card, network, monkeypatch):
     monkeypatch.setattr(detector_module, "decode", spy)
     detector = Detector(card, network, CPU_BF16)
     detector(noise(1, 64, 64), 0.5, 0.5)
-    assert {parameter.dtype for parameter in detector.network.parameters()} == {torch.bfloat16}
-    assert {m.dtype for maps in detector.network(torch.zeros(1, 3, 64, 64).bfloat16()) for m in maps} == {
-        torch.bfloat16
-    }
+    assert {parameter.dtype for parameter in detector.forward.network.parameters()} == {torch.bfloat16}
+    assert {m.dtype for maps in detector.forward(torch.zeros(1, 3, 64, 64)) for m in maps} == {torch.bfloat16}
     assert set(seen.values()) == {torch.float32}
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from core.job.errors import InvalidJob
+from core.retinanet import device
 from core.retinanet.device import Backend, choose_backend
 
 
@@ -21,11 +22,11 @@ def offer(
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bf16, raising=False)
 
 
-@pytest.mark.parametrize(("device", "what"), [("cuda", "No CUDA graphics card"), ("mps", "No Apple graphics")])
-def test_a_device_that_is_not_there_is_told_with_a_way_out(monkeypatch, device, what):
+@pytest.mark.parametrize(("asked", "what"), [("cuda", "No CUDA graphics card"), ("mps", "No Apple graphics")])
+def test_a_device_that_is_not_there_is_told_with_a_way_out(monkeypatch, asked, what):
     offer(monkeypatch)
     with pytest.raises(InvalidJob, match=f"^{what}.*Choose the device 'auto' or 'cpu'\\.$"):
-        choose_backend(device)
+        choose_backend(asked)
 
 
 def test_auto_falls_back_to_the_processor_in_its_fastest_exact_enough_format(monkeypatch):
@@ -54,6 +55,16 @@ def test_number_format_follows_the_cards_generation(monkeypatch, major, key):
 def test_of_several_cards_the_newest_then_the_largest_then_the_first(monkeypatch):
     offer(monkeypatch, ((7, 5, 99), (8, 6, 8), (8, 6, 24), (8, 6, 24), (8, 0, 80)))
     assert choose_backend("cuda") == Backend(torch.device("cuda", 2), torch.bfloat16, "card 2")
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_processors_detect_in_openvino_where_it_is_installed(monkeypatch, installed):
+    monkeypatch.setattr(device, "find_spec", lambda name: object() if installed and name == "openvino" else None)
+    offer(monkeypatch, bf16=True)
+    assert choose_backend().for_detection().key == ("cpu openvino bfloat16" if installed else "cpu bfloat16")
+    assert choose_backend().key == "cpu bfloat16"  # for training
+    offer(monkeypatch, ((8, 0, 8),))
+    assert choose_backend().for_detection().key == "cuda bfloat16"
 
 
 def test_order_is_cuda_then_apple_then_processor_unless_asked(monkeypatch):
