@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .layout import plan_suburb
+from .light import without_shaded_pools
 from .paint import Canvas
 from .plan import Plan
 from .render import Renderer
@@ -42,7 +43,7 @@ def draw_scene(size_px: int | tuple[int, int], seed: int, *, resolution_m: float
     """
     height, width = (size_px, size_px) if isinstance(size_px, int) else size_px
     plan = plan_suburb(width * resolution_m, height * resolution_m, seed, density)
-    return paint_plan(plan, (height, width), seed, resolution_m)
+    return paint_plan(without_shaded_pools(plan), (height, width), seed, resolution_m)
 
 
 def paint_plan(plan: Plan, size_px: tuple[int, int], seed: int, resolution_m: float) -> Scene:
