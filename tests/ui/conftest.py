@@ -34,7 +34,8 @@ def algorithm(plugin):
 def context():
     context = QgsProcessingContext()
     context.setProject(QgsProject.instance())
-    return context
+    yield context
+    context.temporaryLayerStore().removeAllMapLayers()  # a failed test keeps its frames, and QGIS dies of late layers
 
 
 @pytest.fixture

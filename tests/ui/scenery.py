@@ -10,6 +10,7 @@ from pathlib import Path
 from osgeo import gdal, ogr, osr
 from qgis.PyQt.QtCore import QCoreApplication, QEventLoop
 from tilehawk.core.job.card import Band, ModelCard, ObjectClass, card_to_json
+from tilehawk.core.job.jobs import Job, job_from_json
 
 gdal.UseExceptions()
 ogr.UseExceptions()
@@ -59,10 +60,10 @@ class StandIn:
         plan = {"seconds": 0.0, "error": None, "not_examined_m2": 0.0, "notices": [], **changes}
         (self.folder / "plan.json").write_text(json.dumps(plan))
 
-    def jobs(self) -> list[dict]:
+    def jobs(self) -> list[Job]:
         """Read the jobs that the worker got."""
         path = self.folder / "jobs.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [job_from_json(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def pid(self) -> int | None:
         """Process of the last worker, None before it has started."""

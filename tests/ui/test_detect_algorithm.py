@@ -19,6 +19,7 @@ from qgis.core import (
     QgsReferencedRectangle,
     QgsVectorLayer,
 )
+from tilehawk.core.job.jobs import DetectJob
 
 from tests.ui.scenery import CARD, CRS, ORIGIN, PIXEL_M, SIDE_PX, wait_until, write_card
 
@@ -136,21 +137,20 @@ def test_parameters_reach_the_job(algorithm, values, context, stand_in):
         "BANDS": [3, 2, 1], "VALUE_RANGE": "0,2047", "RESOLUTION": "0.3", "BATCH_SIZE": 2, "DEVICE": "cpu",
     }  # fmt: skip
     run(algorithm, {**values, **changes}, context)
-    (job,) = stand_in.jobs()
-    assert job == {
-        "job": "detect", "raster": values["INPUT"], "model": values["MODEL"], "output": values["OUTPUT"],
-        "threshold": 0.3, "score_floor": 0.02, "nms_overlap": 0.4, "tile_px": 256, "overlap_px": 64, "batch_size": 2,
-        "device": "cpu", "bands": [3, 2, 1], "value_range": [0, 2047], "extent": None, "mask": None,
-        "resolution_m": 0.3, "classes": ["tree"],
-    }  # fmt: skip
+    assert stand_in.jobs() == [
+        DetectJob(
+            raster=values["INPUT"], model=values["MODEL"], output=values["OUTPUT"],
+            threshold=0.3, score_floor=0.02, nms_overlap=0.4, tile_px=256, overlap_px=64, batch_size=2, device="cpu",
+            bands=(3, 2, 1), value_range=(0, 2047), resolution_m=0.3, classes=("tree",),
+        )
+    ]  # fmt: skip
 
 
 def test_what_is_left_out_is_left_to_the_card(algorithm, values, context, stand_in):
     run(algorithm, values, context)
-    (job,) = stand_in.jobs()
-    given = {"job", "raster", "model", "output", "device", "resolution_m"}
-    assert all(value is None for name, value in job.items() if name not in given)
-    assert (job["device"], job["resolution_m"]) == ("auto", "model")
+    assert stand_in.jobs() == [
+        DetectJob(values["INPUT"], values["MODEL"], values["OUTPUT"], device="auto", resolution_m="model")
+    ]
 
 
 def test_model_by_name(algorithm, values, context, stand_in, tmp_path):
@@ -159,7 +159,7 @@ def test_model_by_name(algorithm, values, context, stand_in, tmp_path):
     write_card(tmp_path / "boats.safetensors", CARD)
     write_settings(Settings(model_folder=str(tmp_path)))
     run(algorithm, {**values, "MODEL": "Boats"}, context)
-    assert stand_in.jobs()[0]["model"] == str(tmp_path / "boats.safetensors")
+    assert stand_in.jobs()[0].model == str(tmp_path / "boats.safetensors")
 
 
 def test_extent_of_another_crs_is_brought_to_the_rasters(algorithm, values, context, stand_in):
@@ -168,7 +168,7 @@ def test_extent_of_another_crs_is_brought_to_the_rasters(algorithm, values, cont
     to_degrees = QgsCoordinateTransform(QgsCoordinateReferenceSystem(CRS), degrees, QgsProject.instance())
     there = QgsReferencedRectangle(to_degrees.transformBoundingBox(wanted), degrees)
     run(algorithm, {**values, "EXTENT": there}, context)
-    extent = stand_in.jobs()[0]["extent"]
+    extent = stand_in.jobs()[0].extent
     expected = (wanted.xMinimum(), wanted.yMinimum(), wanted.xMaximum(), wanted.yMaximum())
     # the box of a turned box is larger: less than a pixel here
     assert extent == pytest.approx(expected, abs=PIXEL_M)
@@ -184,7 +184,7 @@ def test_area_layer_is_exported_in_the_rasters_crs(algorithm, values, context, s
     corners = [(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()) for box in there]
     layer = polygons(*corners, crs="EPSG:3857")
     run(algorithm, {**values, "MASK": layer}, context)
-    area = QgsVectorLayer(stand_in.jobs()[0]["mask"])
+    area = QgsVectorLayer(stand_in.jobs()[0].mask)
     assert area.crs() == metres
     (feature,) = area.getFeatures()  # the one off the raster is left behind
     assert feature.geometry().area() == pytest.approx(144, rel=0.02)
@@ -195,7 +195,7 @@ def test_area_follows_a_crs_that_the_user_has_set(algorithm, values, context, st
     raster_layer.setCrs(QgsCoordinateReferenceSystem("EPSG:26910"))
     layer = polygons((EXTENT[0], EXTENT[1], EXTENT[0] + 9, EXTENT[1] + 9), crs="EPSG:26910")
     run(algorithm, {**values, "INPUT": raster_layer, "MASK": layer}, context)
-    area = QgsVectorLayer(stand_in.jobs()[0]["mask"])
+    area = QgsVectorLayer(stand_in.jobs()[0].mask)
     assert area.crs().authid() == CRS
     assert area.extent().xMinimum() == pytest.approx(EXTENT[0])
 
@@ -206,7 +206,7 @@ def test_only_selected_polygons_count_when_asked(algorithm, values, context, sta
     layer.selectByIds([2])
     selected = QgsProcessingFeatureSourceDefinition(layer.id(), selectedFeaturesOnly=True)
     run(algorithm, {**values, "MASK": selected}, context)
-    area = QgsVectorLayer(stand_in.jobs()[0]["mask"])
+    area = QgsVectorLayer(stand_in.jobs()[0].mask)
     assert area.featureCount() == 1
     assert area.extent().xMinimum() == pytest.approx(boxes[1][0])
 
@@ -218,7 +218,7 @@ def test_crossed_polygon_is_made_valid(algorithm, values, context, stand_in):
     feature.setGeometry(QgsGeometry.fromWkt(f"POLYGON(({x} {y},{x + 10} {y + 10},{x + 10} {y},{x} {y + 10},{x} {y}))"))
     layer.dataProvider().addFeature(feature)
     run(algorithm, {**values, "MASK": layer}, context)
-    (written,) = QgsVectorLayer(stand_in.jobs()[0]["mask"]).getFeatures()
+    (written,) = QgsVectorLayer(stand_in.jobs()[0].mask).getFeatures()
     assert written.geometry().isGeosValid()
     assert written.geometry().area() == pytest.approx(50)
 

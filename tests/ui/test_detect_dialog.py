@@ -78,7 +78,7 @@ def test_raster_chosen_by_its_path(dialog, raster, stand_in):
     dialog.form.advanced.setCollapsed(False)
     run_to_the_end(dialog)
     assert list(layers()) == ["Pools and trees: suburb"]
-    assert stand_in.jobs()[0]["raster"] == raster
+    assert stand_in.jobs()[0].raster == raster
 
 
 def test_run_is_in_processings_history(dialog, stand_in):
