@@ -9,6 +9,7 @@ the run itself has written; the score is against the scene's exact truth, which 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sqlite3
 import subprocess
@@ -54,7 +55,8 @@ def draw_scene(folder: Path, size: int, seed: int) -> Path:
     """Draw the suburb, unless the folder holds this one already."""
     scene = folder / "scene.tif"
     asked = folder / "scene.txt"
-    wanted = f"size {size}, seed {seed}\n"
+    drawn_by = hashlib.sha256(b"".join(path.read_bytes() for path in sorted((ROOT / "core/scene").glob("*.py"))))
+    wanted = f"size {size}, seed {seed}, drawn by {drawn_by.hexdigest()}\n"
     if not scene.exists() or not asked.exists() or asked.read_text() != wanted:
         command = [sys.executable, "-m", "core.scene", "demo", str(scene), "--size", str(size), "--seed", str(seed)]
         subprocess.run(command, cwd=ROOT, check=True)

@@ -16,10 +16,10 @@ def make_profile(folder: Path, plugin: Path = ROOT) -> dict[str, str]:
 
     `plugin`: folder of the plugin's code. Raises CalledProcessError where QGIS does not take the plugin.
     """
+    shutil.rmtree(folder, ignore_errors=True)  # qgis_process refuses to enable a plugin twice
     plugins = folder / "profiles" / "default" / "python" / "plugins"
-    plugins.mkdir(parents=True, exist_ok=True)
+    plugins.mkdir(parents=True)
     link = plugins / "tilehawk"
-    link.unlink(missing_ok=True)
     link.symlink_to(plugin, target_is_directory=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     # QGIS's own Python looks for its library beside the python3 that comes first on the path.
