@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, default=default_folder(), help="where environments lie (%(default)s)")
     parser.add_argument("--index-url", metavar="URL", help="mirror of the package index")
     parser.add_argument("--offline", metavar="FOLDER", help="folder that 'wheelhouse' has filled")
-    parser.add_argument("--proxy", metavar="URL", help="http://user:password@host:port")
+    parser.add_argument("--proxy", metavar="URL", help="http://user:password@host:port")  # pragma: allowlist secret
     parser.add_argument("--build-on", metavar="PYTHON", help="interpreter to build on")
     parser.add_argument("--torch-backend", default="auto", help="auto, default, cpu, cu128 and so on (auto)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         ("plan", "what would be installed"),
         ("install", "make it, or go on"),
         ("repair", "make it anew"),
+        ("tidy", "delete older environments"),
         ("diagnostics", "all that helps to find a fault"),
     ):
         commands.add_parser(name, help=text)
@@ -88,6 +89,7 @@ def _show(event: Event) -> None:
 COMMANDS = {
     "state": lambda arguments: _environment(arguments).state(),
     "plan": lambda arguments: _environment(arguments).plan(_options(arguments)).sentence,
+    "tidy": lambda arguments: _environment(arguments).tidy() or "",
     "install": lambda arguments: _environment(arguments).install(_show, lambda: False, _options(arguments)),
     "repair": lambda arguments: _environment(arguments).repair(_show, lambda: False, _options(arguments)),
     "diagnostics": lambda arguments: _environment(arguments).diagnostics(),

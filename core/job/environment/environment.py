@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -101,6 +102,17 @@ class Environment:
         """Make the environment anew, whatever is there; as `install` otherwise."""
         return self._exclusively(report, cancelled, options, (self.home / "steps.json").unlink)
 
+    def tidy(self) -> None:
+        """Delete older environments once this one is ready: when no worker runs in them, as at QGIS's start."""
+        state = self.state()
+        if state.kind == READY:
+            with contextlib.suppress(Busy, OSError), exclusive(self.folder / "lock"):
+                attempts = [
+                    path for path in self.home.iterdir() if path.is_dir() and path not in Path(state.python).parents
+                ]
+                for path in [*self._homes(), *attempts]:
+                    discard(path)
+
     def diagnostics(self) -> str:
         """All that helps to find out what went wrong, as text to copy, without passwords."""
         state = self.state()
@@ -150,7 +162,7 @@ class Environment:
         if sys.platform == "win32" and len(str(self.home)) > WINDOWS_PATH_LENGTH:
             raise InstallError("path is too long", self.folder)
         cache = self.folder / "cache"
-        require_space(self.folder, sizes_mb(options, expected_build(options))[1] - size_of(cache) / 1e6)
+        require_space(self.folder, sizes_mb(options, expected_build(options))[1] - size_of(cache, self.home) / 1e6)
         progress = Progress(report, self.folder)
 
         def progressed(done: int, total: int) -> None:
@@ -164,11 +176,8 @@ class Environment:
         progress.begin("check")
         state = self._check(python, cancelled, requirements=self.requirements, log=log)
         if state.kind == READY:
-            for path in [*self._homes(), cache, *self.home.iterdir()]:
-                if path.is_dir() and path != installation.environment:
-                    discard(path)
-            size = size_of(self.home) + size_of(self.folder / "python")
-            state = replace(state, size_bytes=size)
+            discard(cache)
+            state = replace(state, size_bytes=size_of(installation.environment, self.folder / "python"))
         return state
 
     def _read(self, home: Path) -> State:
@@ -189,9 +198,12 @@ class Environment:
 def _missing(state: State) -> str:
     """What has gone of a ready environment, as far as a look at the disk shows; "" if nothing."""
     python = Path(state.python or "")
-    if not python.is_file():
+    if not python.is_file() or not (python.parent.parent / "pyvenv.cfg").is_file():
         return f"'{python}'"
     environment = python.parent.parent
+    base = re.search(r"^home = (.*)", (environment / "pyvenv.cfg").read_text("utf-8"), re.MULTILINE)
+    if base and not Path(base[1].strip()).exists():
+        return f"the Python that it was built on ('{base[1].strip()}')"
     packages = next(iter([*environment.glob("lib/python*/site-packages"), environment / "Lib" / "site-packages"]))
     names = [name for name in state.versions if name != "python"]
     return next((name for name in names if not (packages / name).exists()), "")

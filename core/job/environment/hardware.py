@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from ..errors import WorkerError
 from .state import InstallOptions
@@ -17,6 +17,8 @@ CPU, CUDA = "for the processor", "for NVIDIA graphics cards (CUDA)"
 APPLE = "for Apple processors and their graphics"
 SIZES_MB = {CPU: (320, 1_300), CUDA: (3_100, 5_800), APPLE: (220, 900)}  # to download, on disk: torch 2.15 and the rest
 DISK_PER_DOWNLOAD = 1.85  # unpacked bytes a downloaded one: 5.7 GB of 3.08 GB with CUDA 13
+DRIVER_FILES = (Path("/sys/module/nvidia/version"), Path("/proc/driver/nvidia/version"))
+SYSTEM_DRIVER = str(Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "nvidia-smi.exe")
 PYTHONS = ((3, 10), (3, 13))
 
 
@@ -56,10 +58,23 @@ def require_space(folder: Path, megabytes: float) -> None:
         )
 
 
+def torch_backend(options: InstallOptions) -> str:
+    """What to ask of uv: its own choice of CUDA, but not of the builds for Intel's graphics, which lie idle here.
+
+    uv's "auto" takes those, gigabytes of them, wherever there is an Intel display adapter: on most laptops.
+    """
+    return "cpu" if options.torch_backend == "auto" and not has_nvidia_driver() else options.torch_backend
+
+
 def has_nvidia_driver() -> bool:
-    """Whether an NVIDIA driver is installed."""
-    system = Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "nvidia-smi.exe"
-    return bool(shutil.which("nvidia-smi")) or system.is_file() or Path("/proc/driver/nvidia/version").is_file()
+    """Whether an NVIDIA driver runs, looked for where uv looks."""
+    if "UV_CUDA_DRIVER_VERSION" in os.environ or any(path.is_file() for path in DRIVER_FILES):
+        return True
+    asked = [shutil.which("nvidia-smi") or SYSTEM_DRIVER, "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(asked, capture_output=True, check=False, timeout=10, **quiet()).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def is_translated() -> bool:
@@ -84,14 +99,19 @@ def own_python() -> Optional[str]:
     return next((str(path) for path in known if path.is_file()), None)
 
 
-def size_of(folder: Path) -> int:
-    """Bytes on disk of a folder; files with several names count once."""
+def size_of(*folders: Path) -> int:
+    """Bytes on disk of folders; files with several names count once."""
     sizes = {}
-    for top, _, names in os.walk(folder):
+    for top, _, names in (step for folder in folders for step in os.walk(folder)):
         for name in names:
             status = Path(top, name).lstat()
             sizes[status.st_dev, status.st_ino] = status.st_size
     return sum(sizes.values())
+
+
+def quiet() -> dict[str, Any]:
+    """Options of a process that shows no console window on Windows."""
+    return {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
 
 
 def system() -> str:

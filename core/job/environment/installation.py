@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Callable
 
 from ..events import Report, notice
-from .hardware import expected_build, index_build, own_python, require_space, sizes_mb
+from .hardware import expected_build, index_build, own_python, require_space, sizes_mb, torch_backend
 from .progress import Progress
 from .remedies import OUT_OF_REACH, InstallError
 from .selftest import python_of, read_requirements
@@ -130,13 +130,13 @@ class Installation:
         """Install PyTorch for the hardware found, from its own index, which has a build for each; else the default."""
         wanted = [name for name in TORCH if name in read_requirements(self.requirements)]
         arguments = ["--constraints", str(self.requirements), *wanted]
-        backend = self.options.torch_backend
+        backend = torch_backend(self.options)
         if backend != "default" and not self.options.offline_folder:
             try:
                 return self._pip_install("--torch-backend", backend, *arguments)
             except InstallError as problem:
                 out_of_reach = problem.cause in OUT_OF_REACH and TORCH_HOST.search(problem.said)
-                if not out_of_reach or backend != "auto":
+                if not out_of_reach or self.options.torch_backend != "auto":
                     raise
             instead, wanted_build = index_build(), expected_build(self.options)
             self.report(notice(UNREACHABLE.format(build=instead), "info" if instead == wanted_build else "warning"))

@@ -28,9 +28,9 @@ class Remedy(NamedTuple):
 REMEDIES = (
     Remedy(
         "proxy",
-        r"\b407\b|proxy authorization required|proxy authentication|proxy requires authentication",
+        r"407:? Proxy|proxy authorization required|proxy authentication|proxy requires authentication",
         "The proxy asks for a user and a password (407). Enter them in QGIS under Settings > Options > Network, or "
-        f"give the proxy as http://user:password@host:port {INDEX}, and try again.",
+        f"write them into the proxy's address {INDEX}, and try again.",
     ),
     Remedy(
         "certificate",
@@ -43,7 +43,7 @@ REMEDIES = (
     Remedy(
         "credentials",
         r"\b401:? Unauthorized|replied: Unauthorized|Host requires authentication",
-        f"'{{host}}' asks for a user and a password. Give the mirror as https://user:password@host/… {INDEX}.",
+        f"'{{host}}' asks for a user and a password. Write them into the mirror's address {INDEX}.",
     ),
     Remedy(
         "blocked",
@@ -89,7 +89,7 @@ REMEDIES = (
     ),
     Remedy(
         "musl",
-        r"musllinux|libc\.musl|ld-musl|no usable wheels",
+        r"musllinux|libc\.musl|ld-musl",
         f"There are no packages for this system. PyTorch needs Linux with glibc, Windows or macOS: {SYSTEM_PYTHON}.",
     ),
     Remedy(
@@ -100,7 +100,7 @@ REMEDIES = (
     ),
     Remedy(
         "old system",
-        r"GLIBC_[\d.]+' not found|no wheels with a matching (platform|Python)",
+        r"GLIBC_[\d.]+' not found|no wheels with a matching (platform|Python)|no usable wheels",
         "There are no packages for this version of the system or of Python. Install Python 3.12, or "
         f"{SYSTEM_PYTHON}; a system of 2021 or later is needed (glibc 2.28, macOS 14, Windows 10).",
     ),
@@ -135,13 +135,13 @@ REMEDIES = (
     ),
     Remedy(
         "missing",
-        r"\b404\b|replied: Not Found|not found in the package registry"
+        r"404:? Not Found|replied: Not Found|not found in the package registry"
         r"|not found in the provided package locations",
         f"'{{host}}' does not have a package that is needed. Check the mirror or the folder of packages {INDEX}.",
     ),
     Remedy(
         "server",
-        r"HTTP status server error|HTTP Error 5\d\d|\b429\b|Too Many Requests",
+        r"HTTP status server error|HTTP Error 5\d\d|Too Many Requests",
         "'{host}' is out of order or overloaded. Try again later.",
     ),
     Remedy(
@@ -191,6 +191,7 @@ def remedy(said: str, folder: Path, code: int = 1, source: str = "the server") -
 
     `source` is the host to name where the program names none.
     """
+    said = said[max(said.rfind("\nerror:"), 0) :]  # uv's last words, not its progress
     lines = [line.strip() for line in said.splitlines() if line.strip()] or [f"exit code {code}"]
     hosts = re.findall(r"(?:https?|file)://(?:[^/\s@]+@)?([^/:\s`'\")]+)", said)
     blanks = {"host": hosts[-1] if hosts else source, "folder": folder, "last": lines[-1].rstrip(".")}

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 from ..errors import Cancelled
+from .hardware import quiet
 from .log import Log
 from .remedies import InstallError
 
 POLL_SECONDS = 0.1
-
-
-def quiet() -> dict[str, Any]:
-    """Options of a process that shows no console window on Windows."""
-    return {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
 
 
 def follow(

@@ -18,46 +18,21 @@ from urllib.parse import urljoin, urlsplit
 from ..errors import WorkerError
 from ..process import clean_environment
 from .downloads import Fetch, Progressed, fetch_checked
-from .hardware import is_translated
+from .hardware import is_translated, quiet
 from .log import Log
 from .remedies import InstallError
-from .running import follow, quiet
+from .running import follow
 from .state import InstallOptions
 
-VERSION = "0.13.9"
+PINNED = Path(__file__).with_name("uv.txt")  # from https://pypi.org/simple/uv/
+WHEEL = re.compile(r"(\S+/uv-([\d.]+)-py3-none-(\S+)\.whl)#sha256=([0-9a-f]{64})")
+WHEELS = {tag: (url, sha256) for url, _, tag, sha256 in WHEEL.findall(PINNED.read_text("utf-8"))}
+VERSION = WHEEL.findall(PINNED.read_text("utf-8"))[0][1]
 MIN_VERSION = (0, 13)  # the options and variables used here
-HOST = "https://files.pythonhosted.org/packages/"
-LINUX = "manylinux_2_17_{0}.manylinux2014_{0}"
-WHEELS = {  # tag of the wheel: its folder on HOST, its SHA-256; from https://pypi.org/simple/uv/
-    "win_amd64": (
-        "dd/ef/ceeabf3631117f7354787d9fb1ffe943899e59ed4b887a696ed547e47e76",
-        "6a44b2ed8111d2f60d2b92627c5dccda3f7ed7570b18ce115e569cd68c28246b",
-    ),
-    "macosx_11_0_arm64": (
-        "f3/a7/a8d7b074798c7fb3b26b37584b8fe2e29df2ccdc24ce7902caab2a53edbf",
-        "66c512266d633bef48384a1f53003f41f2a8e7b36fe6e7fbfd3e0fd52d96fa63",
-    ),
-    "macosx_10_12_x86_64": (
-        "1e/db/08e9ef4879bd667e6d7b4705e594e5bd3e4585f10fc63cb16b9fa2fac63e",
-        "c16ed11e013557536b3e60065f1b912f6407bd6518e041b961e23ef9e6b4fbf5",
-    ),
-    LINUX.format("x86_64"): (
-        "3d/aa/26d64642d808de4a652579ef950d7cd2d37f080a8babf9c67c6b75fc4c3f",
-        "d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19",
-    ),
-    f"{LINUX}.musllinux_1_1_{{0}}".format("aarch64"): (
-        "57/15/94b6cd62ac3ff6550288328e8035288875197cbc183f51554b266a69877b",
-        "5435c5ce14a56431208ca0996416d310f1598e8c2c8ba707688985a16bb82dbe",
-    ),
-    "musllinux_1_1_x86_64": (
-        "fe/fe/794884de0efd3ac77a427cab21aa72c0483e100c55a42cd5cbb02c141b84",
-        "2c45530751517d6c3bbc69a19473f6effe47cce047bede01ffd8af7ea7b36b25",
-    ),
-}
 MISLEADING = re.compile(  # of the user's variables: they choose other projects, Pythons, versions or outputs than ours
-    r"VIRTUAL_ENV|CONDA_\w+|PYTHONPATH|UV_(PYTHON|PROJECT\w*|WORKING_DIR\w*|SYSTEM_PYTHON|BREAK_SYSTEM\w*|(NO_)?MANAGED_PYTHON"
-    r"|PYTHON_(PREFERENCE|DOWNLOADS)|CONSTRAINT|OVERRIDE|EXCLUDE|BUILD_CONSTRAINT|REQUIRE_HASHES|NO_BINARY\w*|NO_BUILD\w*"
-    r"|RESOLUTION|PRERELEASE|VENV_\w+|NO_PROGRESS|TORCH_BACKEND|ISOLATED|LOCKED|FROZEN)"
+    r"VIRTUAL_ENV|CONDA_\w+|PYTHONPATH|UV_(PYTHON|PYTHON_(PREFERENCE|DOWNLOADS)|(NO_)?MANAGED_PYTHON|SYSTEM_PYTHON"
+    r"|BREAK_SYSTEM\w*|PROJECT\w*|WORKING_DIR\w*|VENV_\w+|CONSTRAINT|OVERRIDE|EXCLUDE|REQUIRE_HASHES|NO_BINARY\w*"
+    r"|RESOLUTION|PRERELEASE|NO_PROGRESS|TORCH_BACKEND|ISOLATED|LOCKED|FROZEN)"
 )
 CERTIFICATES: tuple[dict[str, str], ...] = (  # one after the other: whose certificates to trust
     {"UV_SYSTEM_CERTS": "1"},
@@ -142,16 +117,6 @@ def find_uv(folder: Path, options: InstallOptions, fetch: Fetch, progressed: Pro
     return Uv(found, folder, options, log)
 
 
-def wheel_name(tag: str) -> str:
-    """File name of uv's wheel."""
-    return f"uv-{VERSION}-py3-none-{tag}.whl"
-
-
-def wheel_address(tag: str) -> str:
-    """URL of uv's wheel."""
-    return f"{HOST}{WHEELS[tag][0]}/{wheel_name(tag)}"
-
-
 def platform_tag() -> str:
     """Tag of the wheel for this computer, that of the processor itself where QGIS runs translated (Rosetta)."""
     if sys.platform == "win32":
@@ -159,12 +124,15 @@ def platform_tag() -> str:
     machine = platform.machine()
     if sys.platform == "darwin":
         return "macosx_11_0_arm64" if machine == "arm64" or is_translated() else "macosx_10_12_x86_64"
-    musl = not platform.libc_ver()[0]
-    name = "musllinux_1_1_x86_64" if musl and machine == "x86_64" else f"manylinux_2_17_{machine}."
-    tags = [tag for tag in WHEELS if tag.startswith(name)]
-    if not tags:
-        raise WorkerError(f"PyTorch is not made for processors of the kind '{machine}'.")
-    return tags[0]
+    return f"{'manylinux_2_17' if platform.libc_ver()[0] else 'musllinux_1_1'}_{machine}"
+
+
+def wheel_for(tag: str) -> tuple[str, str]:
+    """URL and SHA-256 of uv's wheel for a platform's tag; raises WorkerError where there is none."""
+    found = [wheel for tags, wheel in WHEELS.items() if tag in tags.split(".")]
+    if not found:
+        raise WorkerError(f"PyTorch is not made for this kind of computer ({tag}).")
+    return found[0]
 
 
 def _recent(path: Optional[str]) -> Optional[str]:
@@ -182,14 +150,13 @@ def _recent(path: Optional[str]) -> Optional[str]:
 
 def _unpack(own: Path, options: InstallOptions, fetch: Fetch, progressed: Progressed) -> None:
     own.parent.mkdir(parents=True, exist_ok=True)
-    tag = platform_tag()
-    wheel = own.parent / wheel_name(tag)
-    sha256 = WHEELS[tag][1]
+    url, sha256 = wheel_for(platform_tag())
+    wheel = own.parent / url.rpartition("/")[2]
     if options.offline_folder:
         fetch_checked(_copy, str(Path(options.offline_folder) / wheel.name), wheel, sha256, progressed)
     else:
-        url = _mirrored(options.index_url, wheel, fetch) if options.index_url else wheel_address(tag)
-        fetch_checked(fetch, url, wheel, sha256, progressed)
+        address = _mirrored(options.index_url, wheel, fetch) if options.index_url else url
+        fetch_checked(fetch, address, wheel, sha256, progressed)
     part = own.with_name(f"{own.name}.{os.getpid()}.part")
     with zipfile.ZipFile(wheel) as archive, part.open("wb") as program:
         shutil.copyfileobj(archive.open(f"uv-{VERSION}.data/scripts/{own.name}"), program)
@@ -211,7 +178,7 @@ def _mirrored(index_url: str, wheel: Path, fetch: Fetch) -> str:
     for link in links:
         if link.endswith(wheel.name):
             return urljoin(address, link)
-    raise OSError(f"404: {address} has no {wheel.name}")
+    raise OSError(f"404 Not Found: {address} has no {wheel.name}")
 
 
 def _copy(source: str, path: Path, _: Progressed) -> None:

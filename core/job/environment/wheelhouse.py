@@ -14,13 +14,13 @@ from ..events import Report, progress
 from .downloads import Fetch, fetch_checked
 from .remedies import InstallError
 from .selftest import REQUIREMENTS
-from .uv import LINUX, WHEELS, Uv, wheel_address
+from .uv import Uv, wheel_for
 
 PLATFORMS = {  # name: uv's name for it, tag of uv's own wheel
     "windows": ("x86_64-pc-windows-msvc", "win_amd64"),
     "macos": ("aarch64-apple-darwin", "macosx_11_0_arm64"),
-    "linux": ("x86_64-manylinux_2_28", LINUX.format("x86_64")),
-    "linux-arm64": ("aarch64-manylinux_2_28", f"{LINUX}.musllinux_1_1_{{0}}".format("aarch64")),
+    "linux": ("x86_64-manylinux_2_28", "manylinux_2_17_x86_64"),
+    "linux-arm64": ("aarch64-manylinux_2_28", "manylinux_2_17_aarch64"),
 }
 LOCK = "pylock.toml"
 WHEEL = re.compile(r'url = "([^"]+\.whl)"[^}]*?sha256 = "([0-9a-f]{64})"')
@@ -67,8 +67,7 @@ def fill(
     """
     folder.mkdir(parents=True, exist_ok=True)
     resolve(uv, platform, python, folder / LOCK, cancelled, requirements)
-    tag = PLATFORMS[platform][1]
-    wheels = [*WHEEL.findall((folder / LOCK).read_text("utf-8")), (wheel_address(tag), WHEELS[tag][1])]
+    wheels = [*WHEEL.findall((folder / LOCK).read_text("utf-8")), wheel_for(PLATFORMS[platform][1])]
     for number, (url, sha256) in enumerate(wheels):
         path = folder / unquote(url.rpartition("/")[2])
 

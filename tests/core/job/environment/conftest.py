@@ -81,7 +81,8 @@ def machine(tmp_path, monkeypatch, uv_program):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    monkeypatch.setattr(hardware, "has_nvidia_driver", lambda: False)
+    monkeypatch.setattr(hardware, "DRIVER_FILES", ())
+    monkeypatch.setattr(hardware, "SYSTEM_DRIVER", "")
     monkeypatch.setattr(hardware, "SIZES_MB", dict.fromkeys(hardware.SIZES_MB, (3, 5)))
     return programs
 

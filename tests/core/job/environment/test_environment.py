@@ -58,7 +58,9 @@ def test_the_plan_says_what_from_where_how_large_and_how_long(environment):
         "processor",
     ):
         assert part in sentence
-    assert "lovelace" not in environment.plan(InstallOptions("https://ada:lovelace@mirror/simple")).sentence
+    assert (
+        "lovelace" not in environment.plan(InstallOptions("https://ada:lovelace@mirror/simple")).sentence
+    )  # pragma: allowlist secret
 
 
 def test_installing_again_checks_what_is_there_and_asks_the_index_nothing(environment, options, told, index):
@@ -68,19 +70,25 @@ def test_installing_again_checks_what_is_there_and_asks_the_index_nothing(enviro
     assert index.asked == []
 
 
-@pytest.mark.parametrize("gone", ["interpreter", "package"])
+@pytest.mark.parametrize("gone", ["interpreter", "package", "base"])
 def test_a_damaged_environment_is_broken_and_repaired(environment, options, told, gone):
     ready = environment.install(told, never, options)
     python = Path(ready.python)
     if gone == "interpreter":
         python.unlink()
+    elif gone == "base":
+        settings = python.parent.parent / "pyvenv.cfg"
+        settings.write_text(settings.read_text().replace("home = ", "home = /nowhere"))
     else:
         shutil.rmtree(next(python.parent.parent.glob("lib/*/site-packages/torch")))
     state = environment.state()
     assert state.kind == BROKEN
     assert "Repair" in state.sentence
-    assert environment.repair(told, never, options).kind == READY
-    assert environment.state().kind == READY
+    repaired = environment.repair(told, never, options)
+    assert repaired.kind == READY
+    assert environment.state() == repaired
+    environment.tidy()
+    assert environment.state() == repaired
     assert not python.parent.parent.exists()
 
 
@@ -99,6 +107,8 @@ def test_an_older_environment_serves_until_the_new_one_is_ready(environment, opt
     index.fault = None
     ready = newer.install(told, never, options)
     assert ready.kind == READY
+    assert Path(old.python).exists()  # a worker may still run in it
+    newer.tidy()
     assert not environment.home.exists()
     assert newer.state() == ready
 
@@ -123,6 +133,12 @@ def test_an_impossible_option_is_refused_before_anything(environment, told):
     with pytest.raises(InvalidJob, match="does not exist"):
         environment.install(told, never, InstallOptions(python="/nowhere/python"))
     assert not environment.folder.exists()
+
+
+def test_a_ready_environment_needs_no_further_room(environment, options, told, monkeypatch):
+    assert environment.install(told, never, options).kind == READY
+    monkeypatch.setattr(environment_module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 4_990_000}))
+    assert environment.install(told, never, options).kind == READY
 
 
 def test_too_little_room_is_said_before_anything_is_downloaded(environment, options, told, index, monkeypatch):

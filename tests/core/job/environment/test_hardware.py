@@ -9,11 +9,13 @@ from core.job.environment.hardware import (
     CPU,
     CUDA,
     expected_build,
+    has_nvidia_driver,
     index_build,
     own_python,
     require_space,
     size_of,
     sizes_mb,
+    torch_backend,
 )
 from core.job.environment.state import InstallOptions
 from core.job.errors import WorkerError
@@ -37,6 +39,23 @@ def test_the_build_that_is_expected(monkeypatch, system, card, backend, build, d
     monkeypatch.setattr(hardware, "has_nvidia_driver", lambda: card)
     assert expected_build(InstallOptions(torch_backend=backend)) == build
     assert index_build() == default
+
+
+def test_an_intel_adapter_does_not_bring_intel_s_build(monkeypatch):
+    monkeypatch.setattr(hardware, "has_nvidia_driver", lambda: False)
+    assert torch_backend(InstallOptions()) == "cpu"
+    assert torch_backend(InstallOptions(torch_backend="xpu")) == "xpu"
+    monkeypatch.setattr(hardware, "has_nvidia_driver", lambda: True)
+    assert torch_backend(InstallOptions()) == "auto"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the made-up nvidia-smi is a POSIX script")
+@pytest.mark.parametrize(("status", "found"), [(0, True), (9, False)])
+def test_a_driver_counts_when_it_answers(machine, status, found):
+    assert not has_nvidia_driver()
+    (machine / "nvidia-smi").write_text(f"#!/bin/sh\nexit {status}\n")
+    (machine / "nvidia-smi").chmod(0o755)
+    assert has_nvidia_driver() == found
 
 
 def test_a_file_with_two_names_counts_once(tmp_path):

@@ -7,14 +7,14 @@ from core.job.environment.log import Log, scrub
 @pytest.mark.parametrize(
     "text",
     [
-        "https://ada:s3cret@mirror/simple",
+        "https://ada:s3cret@mirror/simple",  # pragma: allowlist secret
         "fetching http://s3cret@host:8080/x and more",
         "https://ada:p@ss-s3cret@mirror/simple",
         "UV_PUBLISH_TOKEN=s3cret",
         "password: s3cret",
         "Proxy-Authorization: Basic s3cret",
         "https://files/x.whl?signature=s3cret&expires=1",
-        '"api_key": "s3cret"',
+        '"api_key": "s3cret"',  # pragma: allowlist secret
     ],
 )
 def test_secrets_are_hidden(text):

@@ -48,6 +48,7 @@ SAID = [  # cause, what was said; by uv 0.13 unless another is named
     ("musl", "torch has no wheels with a matching platform tag (e.g., `musllinux_1_2_x86_64`)"),
     ("Mac with Intel", "torch>=2.6.0 has no wheels with a matching platform tag (e.g., `macosx_14_0_x86_64`)"),
     ("old system", "torch==2.15.0 has no wheels with a matching Python implementation tag (e.g., `cp39`)"),
+    ("old system", "Because pyproj>=3.6.0 has no usable wheels and you require pyproj>=3.6, we can conclude"),
     ("old system", "/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.28' not found (required by libtorch_cpu.so)"),
     ("no Python", "error: No interpreter found for Python >=3.10, <3.14 in search path"),
     (
@@ -96,9 +97,16 @@ def test_every_row_is_tried():
     assert len({row.cause for row in REMEDIES}) == len(REMEDIES)
 
 
+def test_what_went_well_before_is_no_cause():
+    said = "Downloading nvidia-cublas (407.0MiB)\nDownloading torch (404.1MiB)\nerror: Failed\n  cause: os error 28"
+    assert remedy(said, FOLDER)[0] == "disk full"
+
+
 def test_the_host_and_the_folder_are_named():
     assert "'pypi.org'" in remedy(UV_FETCH + "dns error", FOLDER)[1]
-    assert "'mirror.example'" in remedy("dns error: http://ada:lovelace@mirror.example:80/simple", FOLDER)[1]
+    assert (
+        "'mirror.example'" in remedy("dns error: http://ada:lovelace@mirror.example:80/simple", FOLDER)[1]
+    )  # pragma: allowlist secret
     assert "'wheels'" in remedy("torch was not found in the package registry", FOLDER, 1, "wheels")[1]
     assert f"'{FOLDER}'" in remedy("No space left", FOLDER)[1]
 
@@ -110,5 +118,5 @@ def test_an_unknown_failure_gives_its_own_last_cause():
 
 
 def test_sentences_say_what_to_do():
-    verbs = r"Enter|Have|Give|Ask|Make|Close|Choose|Install|Update|Use|use another|Check|Try|Repair"
+    verbs = r"Enter|Write|Have|Give|Ask|Make|Close|Choose|Install|Update|Use|use another|Check|Try|Repair"
     assert [row.cause for row in REMEDIES if not re.search(verbs, row.sentence)] == []

@@ -10,12 +10,13 @@ from core.job.environment.downloads import fetch_url
 from core.job.environment.log import Log
 from core.job.environment.remedies import InstallError
 from core.job.environment.state import InstallOptions
-from core.job.environment.uv import HOST, VERSION, WHEELS, Uv, find_uv, platform_tag, wheel_address, wheel_name
+from core.job.environment.uv import VERSION, WHEELS, Uv, find_uv, platform_tag, wheel_for
 from core.job.errors import Cancelled, WorkerError
 from tests.core.job.environment.stand_ins import make_wheel, never
 
 PROGRAM = f"uv-{VERSION}.data/scripts/uv"
 TAG = "made_up"
+NAME = f"uv-{VERSION}-py3-none-{TAG}.whl"
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the made-up uv is a POSIX script")
 
@@ -30,10 +31,9 @@ def wheel(index, monkeypatch):
     content = make_wheel("uv", VERSION, more={PROGRAM: said(VERSION)})
     index.offer("uv", "0.1.0", content)
     index.offer("uv", VERSION, content, tag=f"py3-none-{TAG}")
-    monkeypatch.setitem(WHEELS, TAG, ("aa/bb", hashlib.sha256(content).hexdigest()))
+    monkeypatch.setitem(WHEELS, TAG, (f"{index.origin}/packages/{NAME}", hashlib.sha256(content).hexdigest()))
     monkeypatch.setattr(uv_module, "platform_tag", lambda: TAG)
-    monkeypatch.setattr(uv_module, "HOST", f"{index.origin}/packages/")
-    index.files[f"/packages/aa/bb/{wheel_name(TAG)}"] = content
+    index.files[f"/packages/{NAME}"] = content
     monkeypatch.setenv("PATH", "")
     return content
 
@@ -54,11 +54,11 @@ def test_it_is_fetched_unpacked_and_kept(wheel, tmp_path, index):
 
 def test_a_mirror_gives_it_too(wheel, tmp_path, index):
     assert find(tmp_path / "data", InstallOptions(index_url=index.url)).path
-    assert index.asked == ["/simple/uv/", f"/files/simple/uv-{VERSION}-py3-none-{TAG}.whl"]
+    assert index.asked == ["/simple/uv/", f"/files/simple/{NAME}"]
 
 
 def test_an_offline_folder_gives_it_too(wheel, tmp_path, index):
-    (tmp_path / wheel_name(TAG)).write_bytes(wheel)
+    (tmp_path / NAME).write_bytes(wheel)
     assert find(tmp_path / "data", InstallOptions(offline_folder=str(tmp_path))).path
     assert index.asked == []
 
@@ -78,7 +78,7 @@ def test_a_fault_is_said_leaves_nothing_and_a_second_try_succeeds(wheel, tmp_pat
 
 
 def test_another_file_than_the_pinned_one_is_never_run(wheel, tmp_path, index):
-    index.files[f"/packages/aa/bb/{wheel_name(TAG)}"] = make_wheel("uv", VERSION, more={PROGRAM: said("evil")})
+    index.files[f"/packages/{NAME}"] = make_wheel("uv", VERSION, more={PROGRAM: said("evil")})
     with pytest.raises(InstallError, match="not what its index promises"):
         find(tmp_path / "data")
 
@@ -134,7 +134,7 @@ def test_passwords_are_not_on_the_command_line(wheel, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("system", "machine", "libc", "start"),
+    ("system", "machine", "libc", "tag"),
     [
         ("win32", "AMD64", "", "win_amd64"),
         ("win32", "ARM64", "", "win_amd64"),
@@ -143,15 +143,18 @@ def test_passwords_are_not_on_the_command_line(wheel, tmp_path):
         ("linux", "x86_64", "glibc", "manylinux_2_17_x86_64"),
         ("linux", "aarch64", "glibc", "manylinux_2_17_aarch64"),
         ("linux", "x86_64", "", "musllinux_1_1_x86_64"),
-        ("linux", "aarch64", "", "manylinux_2_17_aarch64"),
+        ("linux", "aarch64", "", "musllinux_1_1_aarch64"),
     ],
 )
-def test_each_computer_has_its_wheel(monkeypatch, system, machine, libc, start):
+def test_each_computer_has_its_wheel(monkeypatch, system, machine, libc, tag):
     monkeypatch.setattr(uv_module.sys, "platform", system)
     monkeypatch.setattr(uv_module.platform, "machine", lambda: machine)
     monkeypatch.setattr(uv_module.platform, "libc_ver", lambda: (libc, ""))
     monkeypatch.setattr(uv_module, "is_translated", lambda: False)
-    assert platform_tag().startswith(start)
+    assert platform_tag() == tag
+    url, sha256 = wheel_for(tag)
+    assert tag in url
+    assert len(sha256) == 64
 
 
 def test_an_intel_qgis_on_an_apple_processor_gets_apple_s_packages(monkeypatch):
@@ -165,10 +168,11 @@ def test_a_processor_without_pytorch_is_named(monkeypatch):
     monkeypatch.setattr(uv_module.sys, "platform", "linux")
     monkeypatch.setattr(uv_module.platform, "machine", lambda: "riscv64")
     with pytest.raises(WorkerError, match="riscv64"):
-        platform_tag()
+        wheel_for(platform_tag())
 
 
-def test_addresses_and_hashes_are_of_one_form():
-    for tag, (folder, sha256) in WHEELS.items():
-        assert len(sha256) == len(folder.replace("/", "")) == 64
-        assert wheel_address(tag) == f"{HOST}{folder}/uv-{VERSION}-py3-none-{tag}.whl"
+def test_all_wheels_are_of_one_version_and_from_pypi():
+    for url, _ in WHEELS.values():
+        assert url.startswith("https://files.pythonhosted.org/packages/")
+        assert f"/uv-{VERSION}-py3-none-" in url
+    assert len({sha256 for _, sha256 in WHEELS.values()}) == len(WHEELS) == 6

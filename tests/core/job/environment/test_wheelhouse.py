@@ -13,8 +13,8 @@ from core.job.environment.log import Log
 from core.job.environment.remedies import InstallError
 from core.job.environment.selftest import REQUIREMENTS, read_requirements
 from core.job.environment.state import READY, InstallOptions
-from core.job.environment.uv import VERSION, WHEELS, Uv, wheel_name
-from core.job.environment.wheelhouse import LOCK, PLATFORMS, WHEEL, fill, resolve
+from core.job.environment.uv import VERSION, WHEELS, Uv
+from core.job.environment.wheelhouse import LOCK, WHEEL, fill, resolve
 from core.job.errors import Cancelled, InvalidJob
 from tests.core.job.environment.stand_ins import VERSIONS, make_wheel, never
 
@@ -33,12 +33,10 @@ def uv(machine, tmp_path, index):
 
 @pytest.fixture
 def uv_wheel(index, monkeypatch):
-    content = make_wheel("uv", VERSION)
-    tag = PLATFORMS["windows"][1]
-    monkeypatch.setitem(WHEELS, tag, ("aa", hashlib.sha256(content).hexdigest()))
-    monkeypatch.setattr("core.job.environment.uv.HOST", f"{index.origin}/packages/")
-    index.files[f"/packages/aa/{wheel_name(tag)}"] = content
-    return wheel_name(tag)
+    content, name = make_wheel("uv", VERSION), f"uv-{VERSION}-py3-none-win_amd64.whl"
+    monkeypatch.setitem(WHEELS, "win_amd64", (f"{index.origin}/packages/{name}", hashlib.sha256(content).hexdigest()))
+    index.files[f"/packages/{name}"] = content
+    return name
 
 
 def test_a_folder_is_filled_once_and_is_enough(uv, index, tmp_path, told, uv_wheel, environment, machine):
@@ -58,12 +56,12 @@ def test_a_folder_is_filled_once_and_is_enough(uv, index, tmp_path, told, uv_whe
 
 
 def test_a_damaged_package_is_refused_and_fetched_again(uv, index, tmp_path, told, uv_wheel):
-    good = index.files[f"/packages/aa/{uv_wheel}"]
-    index.files[f"/packages/aa/{uv_wheel}"] = b"damaged"
+    good = index.files[f"/packages/{uv_wheel}"]
+    index.files[f"/packages/{uv_wheel}"] = b"damaged"
     with pytest.raises(InstallError, match="not what its index promises"):
         fill(uv, tmp_path / "wheels", "windows", "3.12", fetch_url, told, never)
     assert not (tmp_path / "wheels" / uv_wheel).exists()
-    index.files[f"/packages/aa/{uv_wheel}"] = good
+    index.files[f"/packages/{uv_wheel}"] = good
     fill(uv, tmp_path / "wheels", "windows", "3.12", fetch_url, told, never)
 
 
