@@ -1,7 +1,7 @@
 """Weight files of other programs, read without running code: `.safetensors`, and PyTorch's with weights only."""
 
 import json
-import pickle
+import pickle  # nosec B403: only the name of its error
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
