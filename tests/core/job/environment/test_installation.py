@@ -168,6 +168,22 @@ def test_killed_while_uv_is_fetched_it_begins_again(machine, options, told, tmp_
     assert environment.install(told, never, options).kind == READY
 
 
+def test_an_installation_that_failed_half_way_is_not_gone_on_with(environment, options, told, machine, tmp_path):
+    """uv leaves a package's dist-info behind when the disk fills while files are put in place, and then trusts it."""
+    real = (machine / "uv").readlink()
+    (machine / "uv").unlink()
+    (machine / "uv").write_text(
+        f'#!/bin/sh\n"{real}" "$@" || exit\ncase "$*" in *" install "*) ;; *) exit 0; esac\n'
+        f"[ -e {tmp_path}/full ] && exit 0\n: > {tmp_path}/full\n"
+        "/bin/rm ${5%/bin/python}/lib/*/site-packages/torch/__init__.py\n"
+        "echo 'error: Failed to install: torch-2.15.0.whl'; echo '  cause: No space left (os error 28)'; exit 2\n"
+    )
+    (machine / "uv").chmod(0o755)
+    state = environment.install(told, never, options)
+    assert (state.kind, "is full" in state.sentence) == (BROKEN, True)
+    assert environment.install(told, never, options).kind == READY
+
+
 def test_a_package_half_installed_is_never_trusted(environment, options, told):
     ready = environment.install(told, never, options)
     packages = next(Path(ready.python).parent.parent.glob("lib/*/site-packages"))
