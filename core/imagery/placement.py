@@ -13,6 +13,7 @@ from .grid import Grid, metres_per_unit
 TOLERANCE = 1.1  # sizes within 10 % count as equal
 ASKED_TOLERANCE = 1.01  # a resolution in metres is meant as it is given
 TOO_COARSE = 8.0  # times the model's pixel: what the model knows is then smaller than a pixel or two
+HOPELESS = 20.0  # times the pixel wanted: refining such a raster costs hours and shows nothing
 MAX_UPSAMPLED_PX = 2_000_000_000
 MAX_SIDE_PX = 2**31 - 1  # GDAL's
 
@@ -128,7 +129,7 @@ def _north_up_grid(
 
 def _require_sensible(name: str, grid: Grid, own: float, cell: float) -> None:
     upsampled = own > TOO_COARSE * cell and grid.width * grid.height > MAX_UPSAMPLED_PX
-    if upsampled or max(grid.width, grid.height) > MAX_SIDE_PX:
+    if own > HOPELESS * cell or upsampled or max(grid.width, grid.height) > MAX_SIDE_PX:
         raise RasterError(
             f"'{name}' has pixels of {_metres(own)} and cannot be looked at with pixels of {_metres(cell)}: that would "
             f"be {grid.width} x {grid.height} of them. Choose a finer raster, or the resolution 'native'."

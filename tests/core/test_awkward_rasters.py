@@ -13,6 +13,7 @@ from rasterio.warp import Resampling, reproject
 from core.accuracy.matching import match
 from core.detect import detect
 from core.detections.detections import Detections
+from core.imagery.raster import open_raster
 from core.job.card import read_card
 from core.job.errors import TilehawkError
 from core.job.jobs import DetectJob
@@ -105,8 +106,12 @@ def test_without_a_value_range_the_pools_are_still_found(name, reference, tmp_pa
 @needs_data
 @pytest.mark.parametrize("name", WILD)
 def test_wild_files_are_read_or_refused_with_a_sentence(name, tmp_path):
-    job = DetectJob(str(DATA / name), str(MODEL), str(tmp_path / "out.gpkg"))
+    card = read_card(MODEL)
     try:
+        with open_raster(str(DATA / name), card.bands, card.resolution_m) as raster:
+            middle = np.array([raster.grid.width, raster.grid.height, raster.grid.width, raster.grid.height]) / 2
+            extent = raster.grid.to_map((middle + [-300, -300, 300, 300])[None])[0]  # a whole one takes minutes
+        job = DetectJob(str(DATA / name), str(MODEL), str(tmp_path / "out.gpkg"), extent=tuple(extent.tolist()))
         result = detect(job, lambda event: None, lambda: False)
     except TilehawkError as refusal:
         assert str(refusal).endswith((".", "?"))

@@ -130,3 +130,9 @@ def test_an_impossible_resolution_is_refused(resolution):
 def test_pixels_without_size_are_refused():
     with pytest.raises(RasterError, match="no size"):
         placed(Affine(0, 0, EAST, 0, 0, NORTH))
+
+
+def test_a_raster_of_pixels_far_larger_than_objects_is_refused_unless_left_as_it_is():
+    with pytest.raises(RasterError, match="native"):
+        placed(utm(30.0))
+    assert placed(utm(30.0), resolution="native").grid.width > 0
