@@ -108,9 +108,10 @@ def test_without_a_value_range_the_pools_are_still_found(name, reference, tmp_pa
 def test_wild_files_are_read_or_refused_with_a_sentence(name, tmp_path):
     card = read_card(MODEL)
     try:
+        # A whole one takes minutes: its middle shows as much.
         with open_raster(str(DATA / name), card.bands, card.resolution_m) as raster:
             middle = np.array([raster.grid.width, raster.grid.height, raster.grid.width, raster.grid.height]) / 2
-            extent = raster.grid.to_map((middle + np.array([-300, -300, 300, 300]))[None])[0]  # a whole one takes minutes
+            extent = raster.grid.to_map((middle + np.array([-300, -300, 300, 300]))[None])[0]
         job = DetectJob(str(DATA / name), str(MODEL), str(tmp_path / "out.gpkg"), extent=tuple(extent.tolist()))
         result = detect(job, lambda event: None, lambda: False)
     except TilehawkError as refusal:
