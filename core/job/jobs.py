@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Union  # Python 3.9 evaluates these hints at run time
 
+from .checks import is_gdal_name, require_file, require_folder_of
 from .codec import decode, encode, parse
 from .errors import InvalidJob
+from .label_jobs import EvaluateJob, ExportJob
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 AUGMENTATIONS = ("flips", "turns", "scales")
@@ -116,7 +118,7 @@ class TrainJob:
                 raise InvalidJob(f"The folder '{folder}' does not exist.")
         if Path(self.output).suffix.lower() != ".safetensors":
             raise InvalidJob(f"A model is saved as .safetensors, not as '{Path(self.output).name}'.")
-        _require_folder_of(self.output, "model")
+        require_folder_of(self.output, "model")
         if self.epochs < 1 or self.batch_size < 1 or (self.steps_per_epoch or 1) < 1:
             raise InvalidJob("Epochs, steps and batch size must be at least 1.")
         if not 64 <= self.tile_px <= 2048:
@@ -132,13 +134,8 @@ class TrainJob:
             raise InvalidJob("Each band needs a role.")
 
 
-def is_gdal_name(raster: str) -> bool:
-    """Tell whether a raster's name is one only GDAL understands (`/vsicurl/…`, `WMS:…`, `GPKG:…:…`), no file path."""
-    return raster.startswith("/vsi") or (":" in raster[2:] and not os.path.exists(raster))  # noqa: PTH110
-
-
-JOBS = {"detect": DetectJob, "train": TrainJob}
-Job = Union[DetectJob, TrainJob]
+JOBS = {"detect": DetectJob, "train": TrainJob, "evaluate": EvaluateJob, "export": ExportJob}
+Job = Union[DetectJob, TrainJob, EvaluateJob, ExportJob]
 
 
 def job_to_json(job: Job) -> str:
@@ -160,14 +157,14 @@ def job_from_json(line: str) -> Job:
 
 
 def _check_files(job: DetectJob) -> None:
-    _require_file(job.model, "model")
+    require_file(job.model, "model")
     if not job.raster:
         raise InvalidJob("Choose a raster to look at.")
     if not is_gdal_name(job.raster):
-        _require_file(job.raster, "raster")
+        require_file(job.raster, "raster")
     mask = job.mask.split("|")[0] if job.mask is not None else None
     if mask is not None:
-        _require_file(mask, "area layer")
+        require_file(mask, "area layer")
     _require_vector_target(job.output)
     for what, path in (("raster", job.raster), ("model", job.model), ("area layer", mask)):
         if path and os.path.realpath(path) == os.path.realpath(job.output):
@@ -211,24 +208,8 @@ def _require_device(device: str) -> None:
         raise InvalidJob(f"The device '{device}' is unknown; choose one of {', '.join(DEVICES)}.")
 
 
-def _require_file(path: str, what: str) -> None:
-    if not path:
-        raise InvalidJob(f"Choose a {what}.")
-    if not os.path.exists(path):  # noqa: PTH110  (takes any text, also one that is no valid path)
-        raise InvalidJob(f"The {what} '{path}' does not exist.")
-    if not os.path.isabs(path):  # noqa: PTH117
-        raise InvalidJob(f"The {what} '{path}' needs its full path.")
-
-
 def _require_vector_target(path: str) -> None:
     suffix = Path(path).suffix.lower()
     if suffix not in VECTOR_SUFFIXES:
         raise InvalidJob(f"Results are written as {', '.join(VECTOR_SUFFIXES)}, not as '{Path(path).name}'.")
-    _require_folder_of(path, "result")
-
-
-def _require_folder_of(path: str, what: str) -> None:
-    if not os.path.isabs(path):  # noqa: PTH117
-        raise InvalidJob(f"The {what} '{path}' needs its full path.")
-    if not Path(path).parent.is_dir():
-        raise InvalidJob(f"The folder '{Path(path).parent}' for the {what} does not exist.")
+    require_folder_of(path, "result")

@@ -1,0 +1,36 @@
+"""What jobs check before anything is opened; each raises InvalidJob with a sentence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .errors import InvalidJob
+
+
+def is_gdal_name(raster: str) -> bool:
+    """Tell whether a raster's name is one only GDAL understands (`/vsicurl/…`, `WMS:…`, `GPKG:…:…`), no file path."""
+    return raster.startswith("/vsi") or (":" in raster[2:] and not os.path.exists(raster))  # noqa: PTH110
+
+
+def require_file(path: str, what: str) -> None:
+    """Refuse a file that is not named, does not exist or is not named in full."""
+    if not path:
+        raise InvalidJob(f"Choose a {what}.")
+    if not os.path.exists(path):  # noqa: PTH110  (takes any text, also one that is no valid path)
+        raise InvalidJob(f"The {what} '{path}' does not exist.")
+    if not os.path.isabs(path):  # noqa: PTH117
+        raise InvalidJob(f"The {what} '{path}' needs its full path.")
+
+
+def require_layer(source: str, what: str) -> None:
+    """Refuse a layer, `file` or `file|layername=x`, whose file does not exist."""
+    require_file(source.split("|", maxsplit=1)[0], what)
+
+
+def require_folder_of(path: str, what: str) -> None:
+    """Refuse a target that is not named in full or whose folder does not exist."""
+    if not os.path.isabs(path):  # noqa: PTH117
+        raise InvalidJob(f"The {what} '{path}' needs its full path.")
+    if not Path(path).parent.is_dir():
+        raise InvalidJob(f"The folder '{Path(path).parent}' for the {what} does not exist.")
