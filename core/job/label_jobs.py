@@ -80,10 +80,7 @@ class ExportJob:
 
     def validate(self) -> None:
         """Check everything that can be checked without opening the raster or the layers."""
-        if not self.raster:
-            raise InvalidJob("Choose a raster to cut into chips.")
-        if not is_gdal_name(self.raster):
-            require_file(self.raster, "raster")
+        require_file(self.raster, "raster")
         require_layer(self.labels, "layer of labels")
         if self.area is not None:
             require_layer(self.area, "area layer")

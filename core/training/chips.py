@@ -3,17 +3,22 @@
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import rasterio
+import shapely
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.features import geometry_mask
+from rasterio.io import DatasetReader
 from rasterio.windows import Window
+from shapely.geometry.base import BaseGeometry
 
 from ..detections.detections import Detections
-from ..job.errors import LabelError, OutputError
+from ..job.errors import Cancelled, LabelError, OutputError
+from ..job.events import Report, progress
 from ..job.unfinished import unfinished_path
 from .augmentation import visible
 from .formats.arcgis import ArcgisWriter
@@ -32,7 +37,17 @@ WRITERS = {
     "kitti": KittiWriter,
     "arcgis": ArcgisWriter,
 }
-LEAST_VISIBLE = 0.4  # share of an object on a chip, below which it is one to ignore there
+
+
+@dataclass(frozen=True)
+class Chipping:
+    """How images are cut: side of a chip and distance between chips, px of the image; whether chips without objects are
+    kept; share of an object that a chip must show, below which it is one to ignore there."""
+
+    chip_px: int = 256
+    step_px: int = 256
+    empty: bool = True
+    least_visible: float = 0.4
 
 
 @dataclass(frozen=True)
@@ -44,20 +59,29 @@ class Exported:
     left_out: int
 
 
+@dataclass(frozen=True, eq=False)
+class _Chip:
+    values: np.ndarray
+    transform: rasterio.Affine
+    crs: rasterio.CRS | None
+    truth: Detections
+    split: str
+
+
 def export_chips(
     images: list[LabelledImage],
     classes: tuple[str, ...],
     folder: Path,
     file_format: str,
-    chip_px: int = 256,
-    step_px: int | None = None,
-    empty: bool = True,
+    chipping: Chipping,
+    report: Report = lambda _: None,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Exported:
-    """Write images as GeoTIFF chips of `chip_px`, every `step_px` (the chip's side unless given), with their labels.
+    """Write images as GeoTIFF chips with their labels.
 
-    `file_format`: csv, coco, voc, yolo, kitti or arcgis. `empty` keeps chips without objects. Values, bands and place
-    on the ground are those of the image; a chip that reaches out of it is filled with 0. One chip is in memory at a
-    time. The folder appears when all is written. Raises LabelError for another format or a folder that is not empty.
+    `file_format`: csv, coco, voc, yolo, kitti or arcgis. Values, bands and place on the ground are those of the image;
+    what a chip shows beyond it, or beyond its labelled area, is 0. One chip is in memory at a time. The folder appears
+    when all is written. Raises LabelError for another format or a folder that is not empty, OutputError, and Cancelled.
     """
     if file_format not in WRITERS:
         raise LabelError(f"Chips are written as {', '.join(WRITERS)}, not as '{file_format}'.")
@@ -68,16 +92,12 @@ def export_chips(
     try:
         scratch.mkdir()
         with WRITERS[file_format](scratch, classes) as writer:
-            for image in images:
-                for values, transform, crs, truth in _chips(image, chip_px, step_px or chip_px):
-                    if not len(truth) and not empty:
-                        continue
-                    name = (
-                        f"images/{image.split}/{chips:09d}.tif" if file_format == "yolo" else f"images/{chips:09d}.tif"
-                    )
-                    _write(scratch / name, values, transform, crs)
-                    writer.add(name, (chip_px, chip_px), truth, image.split)
-                    chips, objects = chips + 1, objects + len(truth)
+            for chip in _all_chips(images, chipping, report, cancelled):
+                part = f"{chip.split}/" if file_format == "yolo" else ""
+                name = f"images/{part}{chips:09d}.tif"
+                _write(scratch / name, chip.values, chip.transform, chip.crs)
+                writer.add(name, (chipping.chip_px, chipping.chip_px), chip.truth, chip.split)
+                chips, objects = chips + 1, objects + len(chip.truth)
         if folder.exists():
             folder.rmdir()
         scratch.rename(folder)
@@ -88,22 +108,56 @@ def export_chips(
     return Exported(chips, objects, getattr(writer, "left_out", 0))
 
 
-def _chips(
-    image: LabelledImage, size: int, step: int
-) -> Iterator[tuple[np.ndarray, rasterio.Affine, rasterio.CRS | None, Detections]]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        try:
-            raster = rasterio.open(image.path)
-        except RasterioIOError as problem:
-            raise LabelError(f"The image '{image.path}' cannot be read: {problem}.") from problem
-    with raster:
-        for y in range(0, max(1, raster.height - size + step), step):
-            for x in range(0, max(1, raster.width - size + step), step):
-                window = Window(x, y, size, size)
-                values = raster.read(window=window, boundless=True, fill_value=0)
-                shown = visible(image.truth.moved(-x, -y), size, LEAST_VISIBLE)
-                yield values, raster.transform @ rasterio.Affine.translation(x, y), raster.crs, shown
+def _all_chips(
+    images: list[LabelledImage], chipping: Chipping, report: Report, cancelled: Callable[[], bool]
+) -> Iterator[_Chip]:
+    for number, image in enumerate(images):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            try:
+                raster = rasterio.open(image.path)
+            except RasterioIOError as problem:
+                raise LabelError(f"The image '{image.path}' cannot be read: {problem}.") from problem
+        with raster:
+            rows = _starts(raster.height, chipping)
+            tree = shapely.STRtree(shapely.box(*image.truth.boxes.T))
+            for i, y in enumerate(rows):
+                report(progress((number + i / len(rows)) / len(images), f"Chips of {image.path.name}"))
+                for x in _starts(raster.width, chipping):
+                    if cancelled():
+                        raise Cancelled
+                    near = np.sort(tree.query(shapely.box(x, y, x + chipping.chip_px, y + chipping.chip_px)))
+                    truth = image.truth.take(near).moved(-x, -y)
+                    shown = visible(truth, chipping.chip_px, chipping.least_visible)
+                    if len(shown) or chipping.empty:
+                        yield from _chip(raster, image, x, y, chipping.chip_px, shown)
+
+
+def _starts(length: int, chipping: Chipping) -> range:
+    return range(0, max(1, length - chipping.chip_px + chipping.step_px), chipping.step_px)
+
+
+def _chip(raster: DatasetReader, image: LabelledImage, x: int, y: int, size: int, truth: Detections) -> Iterator[_Chip]:
+    """The chip at (x, y) as one item; none where nothing of it is labelled ground."""
+    outside = None if image.area is None else _outside(image.area, x, y, size)
+    if outside is not None and outside.all():
+        return
+    try:
+        values = raster.read(window=Window(x, y, size, size), boundless=True, fill_value=0)
+    except RasterioIOError as problem:
+        raise LabelError(f"The image '{image.path}' cannot be read: {problem}.") from problem
+    if outside is not None:
+        values[:, outside] = 0
+    transform = raster.transform @ rasterio.Affine.translation(x, y)
+    yield _Chip(values, transform, raster.crs, truth, image.split)
+
+
+def _outside(area: BaseGeometry, x: int, y: int, size: int) -> np.ndarray:
+    """Where a chip shows ground that is not labelled, bool (size, size)."""
+    inside = area.intersection(shapely.box(x, y, x + size, y + size))
+    if not inside.area > 0:
+        return np.ones((size, size), bool)
+    return geometry_mask([inside], (size, size), rasterio.Affine.translation(x, y))
 
 
 def _write(path: Path, values: np.ndarray, transform: rasterio.Affine, crs: rasterio.CRS | None) -> None:

@@ -47,7 +47,7 @@ def check(
         what = "Boxes with their columns in the order xmin, xmax, ymin, ymax were put right"
         repairs.add(what, objects[0].where, len(objects))
     labels = {name.strip().casefold(): label for label, name in enumerate(classes)}
-    kept: dict[str, list[tuple[Box, int, bool]]] = defaultdict(list)
+    kept: dict[str, dict[tuple[Box, int, bool], None]] = defaultdict(dict)  # keys: a list would be searched through
     for record in objects:
         box = _box(record, order, sizes[record.image], repairs)
         for label in _labels(record, labels, repairs) if box else ():
@@ -55,9 +55,9 @@ def check(
             if row in kept[record.image]:
                 repairs.add("Boxes drawn twice were taken once", record.where)
             else:
-                kept[record.image].append(row)
+                kept[record.image][row] = None
     images = [
-        _image(found[name], kept[name], records.images[name], records.areas.get(name), repairs)
+        _image(found[name], list(kept[name]), records.images[name], records.areas.get(name), repairs)
         for name in sorted(found)
     ]
     return images, classes
