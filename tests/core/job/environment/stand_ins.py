@@ -87,7 +87,7 @@ class Server:
 
     @property
     def origin(self) -> str:
-        return f"{self.scheme}://localhost:{self.server.server_port}"
+        return f"{self.scheme}://127.0.0.1:{self.server.server_port}"
 
     @property
     def url(self) -> str:
@@ -220,15 +220,15 @@ class Proxy:
 
 
 def make_certificates(folder: Path) -> tuple[Path, Path]:
-    """An authority (PEM) and a certificate with key (PEM) that it signed, for localhost and PyTorch's index."""
+    """An authority (PEM) and a certificate with key (PEM) that it signed, for 127.0.0.1 and PyTorch's index."""
     authority, key, request, leaf = (folder / name for name in ("ca.pem", "ca.key", "leaf.csr", "leaf.crt"))
     names = folder / "names.cnf"
-    names.write_text(f"subjectAltName=DNS:localhost,DNS:{PYTORCH},IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
+    names.write_text(f"subjectAltName=DNS:{PYTORCH},IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
     new = ["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj"]
     sign = ["openssl", "x509", "-req", "-in", request, "-CA", authority, "-CAkey", key, "-CAcreateserial"]
     for command in (
         [*new, "/CN=Tests", "-x509", "-days", "2", "-keyout", key, "-out", authority],
-        [*new, "/CN=localhost", "-keyout", folder / "leaf.key", "-out", request],
+        [*new, "/CN=127.0.0.1", "-keyout", folder / "leaf.key", "-out", request],
         [*sign, "-days", "2", "-out", leaf, "-extfile", names],
     ):
         subprocess.run(list(map(str, command)), check=True, capture_output=True)

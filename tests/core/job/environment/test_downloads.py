@@ -55,7 +55,7 @@ def test_a_connection_that_ends_early_is_noticed(tmp_path, url, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("origin", "cause"), [("http://localhost:9", "unreachable"), ("http://nowhere.invalid", "no network")]
+    ("origin", "cause"), [("http://127.0.0.1:9", "unreachable"), ("http://nowhere.invalid", "no network")]
 )
 def test_a_server_that_is_not_there(tmp_path, origin, cause):
     with pytest.raises(OSError) as problem:

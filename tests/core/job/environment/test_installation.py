@@ -36,17 +36,17 @@ def no_such_host(index, options, monkeypatch):
 
 
 def closed_port(index, options, monkeypatch):
-    return replace(options, index_url="http://localhost:9/simple")
+    return replace(options, index_url="http://127.0.0.1:9/simple")
 
 
 @pytest.mark.parametrize(
     ("arrange", "sentence"),
     [
         (no_such_host, "'nowhere.invalid' cannot be found. Check the network connection"),
-        (closed_port, "'localhost' does not answer; a firewall may block it"),
-        (serve_badly("refused"), "Access to 'localhost' is refused"),
-        (serve_badly("missing"), "'localhost' does not have a package that is needed"),
-        (serve_badly("down"), "'localhost' is out of order"),
+        (closed_port, "'127.0.0.1' does not answer; a firewall may block it"),
+        (serve_badly("refused"), "Access to '127.0.0.1' is refused"),
+        (serve_badly("missing"), "'127.0.0.1' does not have a package that is needed"),
+        (serve_badly("down"), "'127.0.0.1' is out of order"),
         (serve_badly("hash"), "is not what its index promises"),
         (serve_badly("cut"), "arrived incomplete"),
     ],
@@ -81,7 +81,7 @@ def test_a_certificate_nobody_knows_is_said_and_accepted_when_known(
     encrypted = replace(options, index_url=index.url)
     state = environment.install(told, never, encrypted)
     assert state.kind == BROKEN
-    assert "certificate of 'localhost' is not trusted" in state.sentence
+    assert "certificate of '127.0.0.1' is not trusted" in state.sentence
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
     assert environment.install(told, never, encrypted).kind == READY
 

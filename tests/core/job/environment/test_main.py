@@ -30,7 +30,7 @@ def test_install_ends_in_a_state(run, index):
     status, text = run("--index-url", index.url, "--build-on", sys.executable, "--torch-backend", "default", "install")
     assert status == 1
     assert "Step 3 of 5" in text
-    assert "broken: 'localhost' is out of order" in text
+    assert "broken: '127.0.0.1' is out of order" in text
 
 
 def test_a_python_that_cannot_is_said(run):

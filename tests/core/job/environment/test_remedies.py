@@ -25,7 +25,7 @@ SAID = [  # cause, what was said; by uv 0.13 unless another is named
         "self-signed certificate in certificate chain",
     ),
     ("credentials", "hint: An index (https://mirror/simple) returned a 401 Unauthorized error. Check the credentials."),
-    ("blocked", "hint: An index (http://localhost:33837/simple) returned a 403 Forbidden error. Check that the index"),
+    ("blocked", "hint: An index (http://127.0.0.1:33837/simple) returned a 403 Forbidden error. Check that the index"),
     ("blocked", UV_FETCH + "tunnel error: unsuccessful"),
     ("blocked", "HTTP Error 403: Forbidden"),  # urllib
     ("blocked", "Error transferring https://mirror/simple/uv/ - server replied: Forbidden"),  # Qt
