@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 from .job.codec import parse
 from .job.errors import TilehawkError, explain
 from .job.events import Event, error, result, to_line
-from .job.jobs import DetectJob, Job, job_from_json
+from .job.jobs import DetectJob, Job, PreflightJob, job_from_json
 from .job.process import SCRATCH_PREFIX
 from .job.unfinished import remove_unfinished
 
 if TYPE_CHECKING:
+    from .preflight import Preflight
     from .retinanet.detector import Detector
 
 ALIVE_SECONDS = 0.5
@@ -74,6 +75,7 @@ class Session:
         self._abandoned = threading.Event()
         self._target: str | None = None  # what the running job writes
         self._detector = KeptDetector()
+        self._preflight: Preflight | None = None
 
     def serve(self) -> None:
         """Do the jobs in the order they come, until stdin ends."""
@@ -105,6 +107,11 @@ class Session:
             from .detect import detect
 
             return detect(job, self._report, cancelled, self._detector)
+        if isinstance(job, PreflightJob):
+            from .preflight import Preflight
+
+            self._preflight = self._preflight or Preflight(self._detector)
+            return self._preflight(job.detection, self._report, cancelled)
         from .train import train
 
         self._detector.forget()

@@ -31,7 +31,8 @@ class Raster:
     `band_indexes`: source band (from 1) for each band of the card. `ranges`: source values that become 0 and 255.
     `notices`: sentences on what was assumed, chosen and resampled. `to_source`: affine from grid px to the file's px,
     None where they are the same. `source_resolution_m`: ground metres a pixel of the file, None where unknown.
-    `read_by_rows`: the file stores whole rows, so that narrow windows decode too much.
+    `read_by_rows`: the file stores whole rows, so that narrow windows decode too much. `dtype`, `nodata`: of the file's
+    values, `nodata` None where it declares none.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class Raster:
         self.source_resolution_m = placement.source_resolution_m
         self.band_indexes: tuple[int, ...] = source.band_indexes
         self.ranges = source.ranges
+        self.dtype = source.dtype
+        self.nodata = source.nodata
         self.notices = tuple(dict.fromkeys(notices))
         self.read_by_rows = placement.to_source is None and source.stored_by_rows
         self.to_source = placement.to_source

@@ -27,6 +27,8 @@ class Source:
         self.dataset = dataset
         self.width, self.height = dataset.width, dataset.height
         self.band_indexes = choice.indexes
+        self.dtype = dataset.dtypes[choice.indexes[0] - 1]
+        self.nodata = dataset.nodatavals[choice.indexes[0] - 1]
         blocks = dataset.block_shapes[choice.indexes[0] - 1]
         self.stored_by_rows = blocks[1] >= dataset.width > 1024
         self.fill = np.array([round(min(max(band.mean, 0.0), 255.0)) for band in card_bands], np.uint8)

@@ -3,6 +3,7 @@
 progress  done (0-1), text, seconds_left (or null)      a step forward
 boxes     boxes (N, 4) in map coordinates, scores, labels   at most 1,000 a line; a preview, not the result
 notice    text, level ("info" or "warning")             a sentence for the user
+preflight what is known of a detection before its model is loaded: raster, tiles, warnings
 anchors   objects, median_px, histogram, default, chosen   before a training: sizes, and what anchors reach and cost
 epoch     figures of a training epoch by name              after each epoch
 alive     nothing                                       every 0.5 s while a job runs
