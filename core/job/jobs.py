@@ -134,8 +134,30 @@ class TrainJob:
             raise InvalidJob("Each band needs a role.")
 
 
-JOBS = {"detect": DetectJob, "train": TrainJob, "evaluate": EvaluateJob, "export": ExportJob}
-Job = Union[DetectJob, TrainJob, EvaluateJob, ExportJob]
+@dataclass(frozen=True)
+class PreflightJob:
+    """Tell what a detection would be like, without doing it; its output is not touched."""
+
+    detection: DetectJob
+
+    @property
+    def output(self) -> str:
+        """What the detection would write."""
+        return self.detection.output
+
+    def validate(self) -> None:
+        """Check everything that can be checked without opening the raster or the model."""
+        self.detection.validate()
+
+
+JOBS = {
+    "detect": DetectJob,
+    "preflight": PreflightJob,
+    "train": TrainJob,
+    "evaluate": EvaluateJob,
+    "export": ExportJob,
+}
+Job = Union[DetectJob, PreflightJob, TrainJob, EvaluateJob, ExportJob]
 
 
 def job_to_json(job: Job) -> str:
