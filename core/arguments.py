@@ -10,17 +10,28 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .job.augmentation import Augmentation, parse_augmentation
 from .job.errors import InvalidJob
 from .job.factors import parse_factors
 from .job.jobs import DEVICES, DetectJob, TrainJob, is_gdal_name
+from .job.train_job import KNOWN_STARTS
 
 TRAIN_HELP = {
+    "rasters": "rasters to learn from, each with a layer of labels",
+    "labels": "layer of labels for each raster, or one for all, such as l.gpkg|layername=pools",
+    "class_field": "field of the labels that holds the class; otherwise all are of one class",
+    "ignore_field": "field of the labels that is true where an object is doubtful",
+    "size_m": "side of the box around a point, ground metres",
+    "size_field": "field of the labels that holds that side",
+    "area": "layer whose polygons hold the ground in which all objects are labelled",
+    "extent": "the same as XMIN,YMIN,XMAX,YMAX in the first raster's CRS",
     "name": "the model's name; otherwise the file's",
     "title": "one line for people",
     "description": "what the model is for",
     "classes": "classes to learn, in this order; otherwise all there are",
     "backbone": "resnet18, resnet34, resnet50, resnet101 or resnet152",
     "backbone_stages": "stages of the backbone in use: 4, or 3 without the last",
+    "norm": "the backbone's: batch, group, or auto: group below 8 tiles a batch",
     "levels": "pyramid levels, within P2 to P7; otherwise fitted to the labels",
     "channels": "channels of the pyramid",
     "head_channels": "channels of the heads",
@@ -32,22 +43,31 @@ TRAIN_HELP = {
     "bands": "bands of the images, from 1",
     "band_roles": "their roles: red, green, blue, nir, gray or other",
     "resolution_m": "ground metres a px; otherwise the imagery's own",
-    "start_from": "model file to start from",
-    "epochs": "rounds",
+    "start_from": "model file or weights to start from; coco or imagenet: torchvision's, downloaded once",
+    "epochs": "rounds, at most",
+    "patience": "stop after so many rounds that brought nothing better; otherwise never",
     "steps_per_epoch": "batches a round; otherwise by the number of images",
     "batch_size": "crops a batch",
     "tile_px": "side of a crop, px",
-    "learning_rate": "learning rate at its highest",
+    "optimiser": "adamw or sgd",
+    "schedule": "of the learning rate: cosine, one_cycle or steady; otherwise steady with patience, else cosine",
+    "learning_rate": "learning rate at its highest; auto: found by trial before the training",
     "weight_decay": "weight decay",
+    "clip_gradient": "norm to which gradients are clipped",
+    "freeze_backbone": "first rounds in which the backbone keeps its weights",
     "focal_alpha": "alpha of the focal loss",
     "focal_gamma": "gamma of the focal loss",
     "box_loss": "smooth_l1 or giou",
     "ema_decay": "decay of the averaged weights",
+    "augmentation": "default, none, or changes of the default such as scale=1.1,haze=0,mosaic=0.3",
     "seed": "seed of all random choices",
     "device": ", ".join(DEVICES),
+    "resume": "go on where this training was interrupted",
+    "checkpoint_minutes": "minutes of a round between two files to go on from",
     "credits": "who made the labels and the imagery",
     "license": "licence of the model",
 }
+SEVERAL = ("rasters", "labels")  # given with spaces between them, as paths may hold commas
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,12 +102,12 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 def detect_job(arguments: argparse.Namespace) -> DetectJob:
     """Build the job that a `detect` command describes."""
-    return _job(DetectJob, arguments)
+    return _job(DetectJob, {name: value for name, value in vars(arguments).items() if value is not None})
 
 
 def train_job(arguments: argparse.Namespace) -> TrainJob:
     """Build the job that a `train` command describes."""
-    return _job(TrainJob, arguments)
+    return _job(TrainJob, vars(arguments))
 
 
 def full_path(path: str) -> str:
@@ -129,7 +149,34 @@ def _factors(text: str) -> tuple[float, ...]:
         raise argparse.ArgumentTypeError(str(problem)) from problem
 
 
-TRAIN_READERS = {"start_from": full_path, "anchor_scales": _factors, "anchor_ratios": _factors}
+def _start(name: str) -> str:
+    return name if name in KNOWN_STARTS else full_path(name)
+
+
+def _rate(text: str) -> float | None:
+    return None if text == "auto" else float(text)
+
+
+def _augmentation(text: str) -> Augmentation:
+    try:
+        return parse_augmentation(text)
+    except InvalidJob as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from problem
+
+
+_rate.__name__ = "rate"
+
+TRAIN_READERS = {
+    "rasters": _raster,
+    "labels": _layer,
+    "area": _layer,
+    "extent": _list_of(float, 4),
+    "start_from": _start,
+    "anchor_scales": _factors,
+    "anchor_ratios": _factors,
+    "learning_rate": _rate,
+    "augmentation": _augmentation,
+}
 
 
 def _command(commands: Any, name: str, help_text: str) -> argparse.ArgumentParser:
@@ -176,21 +223,26 @@ def _add_detect(command: argparse.ArgumentParser) -> None:
 
 
 def _add_train(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "data", metavar="DATA", nargs="+", type=full_path, help="folder with images/ and annotations.csv"
-    )
-    command.add_argument("--output", required=True, metavar="MODEL.safetensors", type=full_path, help="model file")
+    add = command.add_argument
+    add("data", metavar="DATA", nargs="*", type=full_path, help="folder of labelled images, in any known format")
+    add("--output", required=True, metavar="MODEL.safetensors", type=full_path, help="model file")
     hints = typing.get_type_hints(TrainJob)
     for field in dataclasses.fields(TrainJob):
-        if field.name not in ("data", "output"):
-            read = TRAIN_READERS.get(field.name) or _reader(hints[field.name])
-            default = "" if field.default in (None, "") else f" ({_shown(field.default)})"
-            command.add_argument(
-                f"--{field.name.replace('_', '-')}",
-                type=read,
-                metavar=field.name.split("_")[-1].upper(),
-                help=TRAIN_HELP.get(field.name, "") + default,
-            )
+        option, help_text = f"--{field.name.replace('_', '-')}", TRAIN_HELP.get(field.name, "")
+        if field.name in ("data", "output"):
+            continue
+        if hints[field.name] is bool:
+            add(option, action="store_true", help=help_text)
+            continue
+        default = "" if field.default in (None, "", (), dataclasses.MISSING) else f" ({_shown(field.default)})"
+        add(
+            option,
+            type=TRAIN_READERS.get(field.name) or _reader(hints[field.name]),
+            nargs="+" if field.name in SEVERAL else None,
+            default=argparse.SUPPRESS,  # None is a value: a learning rate to be found
+            metavar=field.name.split("_")[-1].upper(),
+            help=help_text + default,
+        )
 
 
 def _add_import(command: argparse.ArgumentParser) -> None:
@@ -228,8 +280,7 @@ def _shown(value: Any) -> str:
     )
 
 
-def _job(kind: type[Any], arguments: argparse.Namespace) -> Any:
+def _job(kind: type[Any], given: dict[str, Any]) -> Any:
     """Fill the fields of a job from the options given; the others keep their defaults."""
-    given = {field.name: getattr(arguments, field.name, None) for field in dataclasses.fields(kind)}
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    return kind(**{name: value for name, value in values.items() if value is not None})
+    names = {field.name for field in dataclasses.fields(kind)} & set(given)
+    return kind(**{name: tuple(given[name]) if isinstance(given[name], list) else given[name] for name in names})

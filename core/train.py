@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from .job.card import HISTOGRAM_BINS, Architecture, Band, ModelCard, ObjectClass, read_card
+from .job.codec import encode
 from .job.errors import InvalidJob, LabelError
 from .job.events import Report, notice
 from .job.jobs import TrainJob
@@ -21,7 +22,6 @@ from .retinanet.network import RetinaNetwork, build_network
 from .retinanet.transfer import transfer_weights
 from .retinanet.weights import load_model, save_model
 from .training.anchor_fit import RATIOS, AnchorFit, coverage, fit_anchors, summary, told
-from .training.augmentation import Augmentation
 from .training.blocks import small_samples
 from .training.formats.checking import check, class_names
 from .training.formats.reading import read_records
@@ -31,7 +31,17 @@ from .training.loop import Recipe, fit
 from .training.samples import Picture, Sampler, load_pictures, native_resolution
 from .training.validation import decisive_iou, figures, look_at, median_side, object_sizes
 
-LOCAL = ("data", "output", "start_from", "credits")  # options that a card does not repeat: paths of one computer
+# what a card does not repeat: paths of one computer
+LOCAL = ("data", "rasters", "labels", "area", "output", "start_from", "credits", "resume")
+    "data",
+    "rasters",
+    "labels",
+    "area",
+    "output",
+    "start_from",
+    "credits",
+    "resume",
+)  # options that a card does not repeat: paths of one computer
 FEW = 0.7  # share of the objects that anchors reach, below which training is expected to suffer
 PALETTE = ("#00e5ff", "#ff3d9a", "#ffd400", "#7cff4f", "#ff7a1a", "#b388ff", "#ff5252", "#f4f4f4")
 
@@ -95,7 +105,7 @@ def train(job: TrainJob, report: Report, cancelled: Callable[[], bool]) -> dict[
         report(notice(sentence, "warning"))
     stride = card.architecture.coarsest_stride
     tile_px = -(-job.tile_px // stride) * stride
-    sampler = Sampler(pictures["train"], tile_px, fill, Augmentation(), job.seed)
+    sampler = Sampler(pictures["train"], tile_px, fill, job.augmentation, job.seed)
     fitted = fit(card, network, sampler, recipe, backend, validate, report, cancelled)
     metrics = {"split": "val" if aside else "train", "iou": iou, "images": len(chosen), **fitted.best}
     training = {
@@ -105,7 +115,7 @@ def train(job: TrainJob, report: Report, cancelled: Callable[[], bool]) -> dict[
         "anchors": anchors,
         "steps": recipe.epochs * recipe.steps,
         "backend": backend.key,
-        "recipe": {name: value for name, value in vars(job).items() if name not in LOCAL},
+        "recipe": {name: value for name, value in encode(job).items() if name not in LOCAL},
     }
     card = replace(card, threshold=round(fitted.best["threshold"], 3), metrics=metrics, training=training)
     save_model(job.output, card, fitted.state)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from .errors import InvalidJob
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
 
 def is_gdal_name(raster: str) -> bool:
     """Tell whether a raster's name is one only GDAL understands (`/vsicurl/…`, `WMS:…`, `GPKG:…:…`), no file path."""
@@ -34,3 +36,9 @@ def require_folder_of(path: str, what: str) -> None:
         raise InvalidJob(f"The {what} '{path}' needs its full path.")
     if not Path(path).parent.is_dir():
         raise InvalidJob(f"The folder '{Path(path).parent}' for the {what} does not exist.")
+
+
+def require_device(device: str) -> None:
+    """Refuse a device that is unknown."""
+    if device not in DEVICES:
+        raise InvalidJob(f"The device '{device}' is unknown; choose one of {', '.join(DEVICES)}.")

@@ -12,15 +12,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Union  # Python 3.9 evaluates these hints at run time
 
-from .checks import is_gdal_name, require_file, require_folder_of
+from .checks import DEVICES, is_gdal_name, require_device, require_file, require_folder_of
 from .codec import decode, encode, parse
 from .errors import InvalidJob
 from .label_jobs import EvaluateJob, ExportJob
+from .train_job import TrainJob
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
 AUGMENTATIONS = ("flips", "turns", "scales")
 VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".fgb", ".parquet")
 DEFAULT_SCORE_FLOOR = 0.05
+
+__all__ = [
+    "DEVICES",
+    "VECTOR_SUFFIXES",
+    "DetectJob",
+    "EvaluateJob",
+    "ExportJob",
+    "Job",
+    "TrainJob",
+    "is_gdal_name",
+    "job_from_json",
+    "job_to_json",
+]
 
 
 @dataclass(frozen=True)
@@ -56,82 +69,12 @@ class DetectJob:
         _check_files(self)
         _check_area(self)
         _check_numbers(self)
-        _require_device(self.device)
+        require_device(self.device)
         if self.classes is not None and not self.classes:
             raise InvalidJob("Choose at least one class to look for.")
         if unknown := set(self.augment) - set(AUGMENTATIONS):
             known = ", ".join(AUGMENTATIONS)
             raise InvalidJob(f"There is no augmentation '{min(unknown)}'; choose among {known}.")
-
-
-@dataclass(frozen=True)
-class TrainJob:
-    """Train a model from labelled imagery.
-
-    `data`: folders with `images/`, `annotations.csv` and, if the split is given, `split.csv`. `output`: the model file.
-    `resolution_m`: ground metres a px of the model; None takes the imagery's own. `start_from`: a model file.
-    `anchor_sizes`: base sizes in px, one a level. `levels`, `anchor_sizes` and `anchor_ratios` None: those of
-    `start_from`, else fitted to the objects. `tile_px`: side of the training crops.
-    """
-
-    data: tuple[str, ...]
-    output: str
-    name: str = ""
-    title: str = ""
-    description: str = ""
-    classes: Optional[tuple[str, ...]] = None
-    backbone: str = "resnet50"
-    backbone_stages: int = 4
-    levels: Optional[tuple[str, ...]] = None
-    channels: int = 256
-    head_channels: int = 256
-    head_depth: int = 4
-    head_norm: str = "none"
-    anchor_sizes: Optional[tuple[float, ...]] = None
-    anchor_scales: tuple[float, ...] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
-    anchor_ratios: Optional[tuple[float, ...]] = None
-    bands: tuple[int, ...] = (1, 2, 3)
-    band_roles: tuple[str, ...] = ("red", "green", "blue")
-    resolution_m: Optional[float] = None
-    start_from: Optional[str] = None
-    epochs: int = 40
-    steps_per_epoch: Optional[int] = None
-    batch_size: int = 8
-    tile_px: int = 256
-    learning_rate: float = 7e-4
-    weight_decay: float = 0.05
-    focal_alpha: float = 0.25
-    focal_gamma: float = 2.0
-    box_loss: str = "smooth_l1"
-    ema_decay: float = 0.998
-    seed: int = 0
-    device: str = "auto"
-    credits: tuple[str, ...] = ()
-    license: str = ""
-
-    def validate(self) -> None:
-        """Check everything that can be checked without opening the data."""
-        if not self.data:
-            raise InvalidJob("Choose at least one folder of labelled images.")
-        for folder in self.data:
-            if not Path(folder).is_dir():
-                raise InvalidJob(f"The folder '{folder}' does not exist.")
-        if Path(self.output).suffix.lower() != ".safetensors":
-            raise InvalidJob(f"A model is saved as .safetensors, not as '{Path(self.output).name}'.")
-        require_folder_of(self.output, "model")
-        if self.epochs < 1 or self.batch_size < 1 or (self.steps_per_epoch or 1) < 1:
-            raise InvalidJob("Epochs, steps and batch size must be at least 1.")
-        if not 64 <= self.tile_px <= 2048:
-            raise InvalidJob(f"The tile size must lie between 64 and 2048 px, not {self.tile_px}.")
-        if self.anchor_sizes is not None and self.levels is None:
-            raise InvalidJob("Anchor sizes given by hand need the pyramid levels they are for, such as P3,P4,P5.")
-        if not 0 < self.learning_rate < 1:
-            raise InvalidJob("The learning rate must lie between 0 and 1.")
-        if self.box_loss not in ("smooth_l1", "giou"):
-            raise InvalidJob("The box loss is 'smooth_l1' or 'giou'.")
-        _require_device(self.device)
-        if len(self.bands) != len(self.band_roles):
-            raise InvalidJob("Each band needs a role.")
 
 
 @dataclass(frozen=True)
@@ -223,11 +166,6 @@ def _check_numbers(job: DetectJob) -> None:
         raise InvalidJob("The overlap between tiles can be at most half a tile.")
     if job.batch_size is not None and not 1 <= job.batch_size <= 1024:
         raise InvalidJob(f"The batch size must lie between 1 and 1024, not {job.batch_size}.")
-
-
-def _require_device(device: str) -> None:
-    if device not in DEVICES:
-        raise InvalidJob(f"The device '{device}' is unknown; choose one of {', '.join(DEVICES)}.")
 
 
 def _require_vector_target(path: str) -> None:

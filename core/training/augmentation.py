@@ -1,32 +1,12 @@
 """What training changes about a sample so that the model learns the object and not the picture."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from ..detections.detections import Detections
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Ranges of the random changes. `scale`: jitter of size, a factor to either side. `brightness`, `contrast`,
-    `saturation`: largest relative change. `haze`: largest share of white. `blur`: chance of a slight blur.
-    `noise`: largest standard deviation of noise, in values of 0-255. `cast`: largest relative change of one band."""
-
-    scale: float = 1.25
-    brightness: float = 0.25
-    contrast: float = 0.25
-    saturation: float = 0.3
-    haze: float = 0.2
-    blur: float = 0.1
-    noise: float = 5.0
-    cast: float = 0.08
-
-
-NO_AUGMENTATION = Augmentation(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+from ..job.augmentation import Augmentation
 
 
 def turn(image: np.ndarray, boxes: np.ndarray, quarter_turns: int, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -54,12 +34,22 @@ def change_colours(image: Tensor, ranges: Augmentation, random: np.random.Genera
     if len(image) == 3:
         grey = values.mean(dim=0, keepdim=True)
         values = grey + (values - grey) * (1 + random.uniform(-ranges.saturation, ranges.saturation))
+    if random.uniform() < ranges.shadow:
+        values = values * _shade(*values.shape[1:], random)
     if random.uniform() < ranges.blur:
         values = functional.gaussian_blur(values, [3, 3], [random.uniform(0.3, 0.9)])
     deviation = random.uniform(0, 1) ** 2 * ranges.noise
     if deviation > 0:
         values = values + torch.from_numpy(random.normal(0, deviation, values.shape)).float()
     return values.round().clamp(0, 255).to(torch.uint8)
+
+
+def _shade(height: int, width: int, random: np.random.Generator) -> Tensor:
+    """Light (height, width) under a shadow with a straight edge anywhere: 0.4 to 0.7 on its dark side, else 1."""
+    angle, dark = random.uniform(0, 2 * np.pi), random.uniform(0.4, 0.7)
+    x, y = np.meshgrid(np.arange(width) - random.uniform(0, width), np.arange(height) - random.uniform(0, height))
+    beyond = (x * np.cos(angle) + y * np.sin(angle)).clip(0, 3) / 3  # the edge of a shadow is soft over some px
+    return torch.from_numpy(1 - beyond * (1 - dark)).float()
 
 
 def visible(truth: Detections, size_px: int, least_share: float) -> Detections:

@@ -14,10 +14,11 @@ from torchvision.transforms.v2 import functional
 
 from ..detections.detections import Detections
 from ..imagery.raster import open_raster
+from ..job.augmentation import Augmentation
 from ..job.card import Band
 from ..job.errors import LabelError
 from .areas import outside_boxes, outward, with_ignored
-from .augmentation import Augmentation, change_colours, turn, visible
+from .augmentation import change_colours, turn, visible
 from .labels import LabelledImage
 
 LEAST_VISIBLE = 0.4  # share of an object that a crop must show to ask for it; below, it is ignored
@@ -133,7 +134,8 @@ class Sampler:
         if whole != size:
             image = functional.resize(torch.from_numpy(image), [size, size], antialias=True).numpy()
             boxes = boxes * (size / whole)
-        image, boxes = turn(image, boxes, int(random.integers(4)), bool(random.integers(2)))
+        if self.augmentation.turns:
+            image, boxes = turn(image, boxes, int(random.integers(4)), bool(random.integers(2)))
         truth = Detections(boxes, picture.truth.scores, picture.truth.labels, picture.truth.ignore)
         tensor = change_colours(torch.from_numpy(np.ascontiguousarray(image)), self.augmentation, random)
         return tensor, visible(truth, size, LEAST_VISIBLE)

@@ -12,6 +12,7 @@ import pytest
 import core.detect
 from core.__main__ import main
 from core.arguments import TRAIN_HELP, detect_job, parse_arguments, train_job
+from core.job.augmentation import Augmentation
 from core.job.card import CARD_KEY, Band, ModelCard, ObjectClass, card_to_json
 from core.job.errors import Cancelled
 from core.job.jobs import DetectJob, TrainJob
@@ -101,7 +102,8 @@ def test_every_field_of_a_training_is_an_option_with_help():
     assert set(TRAIN_HELP) == fields
     line = (
         "train /data/a /data/b --output /data/m.safetensors --levels P2,P3 --epochs 3 --anchor-sizes 8,16 "
-        "--start-from /data/old.safetensors --bands 4,1,2 --name pools"
+        "--start-from /data/old.safetensors --bands 4,1,2 --name pools --learning-rate auto --resume "
+        "--rasters /data/r.tif --labels /data/l.gpkg|layername=x --extent -1,2,3,4 --augmentation haze=0"
     )
     job = train_job(parse_arguments(line.split()))
     assert job == TrainJob(
@@ -113,7 +115,19 @@ def test_every_field_of_a_training_is_an_option_with_help():
         start_from="/data/old.safetensors",
         bands=(4, 1, 2),
         name="pools",
+        learning_rate=None,
+        resume=True,
+        rasters=("/data/r.tif",),
+        labels=("/data/l.gpkg|layername=x",),
+        extent=(-1.0, 2.0, 3.0, 4.0),
+        augmentation=Augmentation(haze=0.0),
     )
+
+
+def test_a_training_from_rasters_needs_no_folder():
+    line = "train --rasters /data/r.tif /data/s.tif --labels /data/l.gpkg --output /data/m.safetensors"
+    job = train_job(parse_arguments([*line.split(), "--start-from", "coco"]))
+    assert (job.data, job.rasters, job.start_from) == ((), ("/data/r.tif", "/data/s.tif"), "coco")
 
 
 @pytest.mark.parametrize(

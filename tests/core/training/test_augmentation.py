@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from core.detections.detections import Detections
-from core.training.augmentation import NO_AUGMENTATION, Augmentation, change_colours, turn, visible
+from core.job.augmentation import NO_AUGMENTATION, Augmentation
+from core.training.augmentation import change_colours, turn, visible
 
 BOXES = np.array([[0.0, 0, 3, 2], [4, 1, 9, 6], [10, 5, 12, 7]])
 
@@ -101,3 +102,20 @@ def test_colours_change_within_the_range_of_bytes_by_the_generator_alone(bands):
 def test_each_range_changes_something(name):
     ranges = replace(NO_AUGMENTATION, **{name: 20.0 if name == "noise" else 1.0 if name == "blur" else 0.5})
     assert not torch.equal(change_colours(some_image(), ranges, np.random.default_rng(3)), some_image())
+
+
+def test_a_shadow_darkens_one_side_of_a_straight_edge():
+    image = torch.full((3, 40, 60), 200, dtype=torch.uint8)
+    ranges = replace(NO_AUGMENTATION, shadow=1.0)
+    shares = []
+    for seed in range(20):
+        shaded = change_colours(image, ranges, np.random.default_rng(seed))
+        dark = (shaded[0] < 150).float()
+        shares.append(dark.mean().item())
+        assert shaded.min() >= 0.4 * 200 - 1
+        assert shaded.max() <= 200
+        rows, cols = torch.nonzero(dark, as_tuple=True)
+        if 0.1 < shares[-1] < 0.9:  # the middle of the dark side is dark itself
+            assert dark[int(rows.float().mean()), int(cols.float().mean())]
+    assert min(shares) < 0.3
+    assert max(shares) > 0.7

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from core.detections.detections import Detections
+from core.job.augmentation import NO_AUGMENTATION
 from core.job.card import Architecture, Band, ModelCard, ObjectClass
 from core.job.errors import Cancelled, ModelError
 from core.retinanet.device import Backend
 from core.retinanet.network import RetinaNetwork, build_network
-from core.training.augmentation import NO_AUGMENTATION
 from core.training.loop import Fitted, Recipe, fit
 from core.training.samples import Picture, Sampler
 

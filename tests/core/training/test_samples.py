@@ -9,9 +9,9 @@ import torch
 from rasterio.transform import Affine
 
 from core.detections.detections import Detections
+from core.job.augmentation import NO_AUGMENTATION, Augmentation
 from core.job.card import Band
 from core.job.errors import LabelError
-from core.training.augmentation import NO_AUGMENTATION, Augmentation
 from core.training.labels import LabelledImage
 from core.training.samples import Picture, Sampler, crop, load_pictures, native_resolution
 
