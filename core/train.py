@@ -33,15 +33,6 @@ from .training.validation import decisive_iou, figures, look_at, median_side, ob
 
 # what a card does not repeat: paths of one computer
 LOCAL = ("data", "rasters", "labels", "area", "output", "start_from", "credits", "resume")
-    "data",
-    "rasters",
-    "labels",
-    "area",
-    "output",
-    "start_from",
-    "credits",
-    "resume",
-)  # options that a card does not repeat: paths of one computer
 FEW = 0.7  # share of the objects that anchors reach, below which training is expected to suffer
 PALETTE = ("#00e5ff", "#ff3d9a", "#ffd400", "#7cff4f", "#ff7a1a", "#b388ff", "#ff5252", "#f4f4f4")
 
