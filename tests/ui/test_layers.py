@@ -7,7 +7,17 @@ import pytest
 from qgis.core import QgsMapRendererParallelJob, QgsMapSettings, QgsVectorLayer
 from qgis.PyQt.QtCore import QSize
 from qgis.PyQt.QtGui import QColor
-from tilehawk.ui.layers import label_scale, set_threshold, style_detections, style_not_examined
+from tilehawk.ui.layers import (
+    PALETTE,
+    add_class,
+    label_scale,
+    set_threshold,
+    show_class,
+    show_points,
+    shown_classes,
+    style_detections,
+    style_not_examined,
+)
 
 from tests.ui.scenery import CARD
 
@@ -75,11 +85,51 @@ def test_boxes_are_drawn_in_their_colour(layer):
     job.waitForFinished()
     image = job.renderedImage()
     colors = {image.pixelColor(x, y).name() for x in range(400) for y in range(200)}
-    assert {known.color for known in CARD.classes} <= colors
+    assert CARD.classes[0].color in colors  # of an object with a score of .9
+    assert CARD.classes[1].color not in colors  # the only tree scores .5: it is fainter
 
 
 def test_ground_not_examined_is_hatched(layer):
     unseen = QgsVectorLayer(layer.source().replace("detections", "not_examined"), "unseen")
     style_not_examined(unseen)
-    assert unseen.renderer().symbol().symbolLayer(0).layerType() == "LinePatternFill"
+    kinds = [symbol.layerType() for symbol in unseen.renderer().symbol().symbolLayers()]
+    assert kinds == ["LinePatternFill", "LinePatternFill", "SimpleFill"]
     assert "reason" in unseen.mapTipTemplate()
+
+
+def test_layers_without_a_model_take_colours_of_the_palette(layer):
+    style_detections(layer, None)
+    assert layer.subsetString() == '"score" >= 0'
+    assert {name: color.name() for name, (color, _) in shown_classes(layer).items()} == {
+        "pool": PALETTE[0],
+        "tree": PALETTE[1],
+    }
+
+
+def test_points_and_boxes_keep_colours_and_what_is_switched_off(layer):
+    style_detections(layer, CARD)
+    show_class(layer, "tree", False)
+    before = shown_classes(layer)
+    assert [visible for _, visible in before.values()] == [True, False]
+    show_points(layer, True)
+    assert layer.renderer().categories()[0].symbol().symbolLayer(0).layerType() == "CentroidFill"
+    assert shown_classes(layer) == before
+    show_points(layer, False)
+    assert shown_classes(layer) == before
+    assert len(layer.renderer().categories()[0].symbol().symbolLayers()) == 2
+
+
+def test_a_class_of_a_review_gets_a_colour_once(layer):
+    style_detections(layer, CARD)
+    add_class(layer, "tub")
+    add_class(layer, "tub")
+    assert list(shown_classes(layer)) == ["pool", "tree", "tub"]
+    colors = [color.name() for color, _ in shown_classes(layer).values()]
+    assert len(set(colors)) == 3
+
+
+def test_one_class_is_not_named_in_every_label(layer):
+    style_detections(layer, replace(CARD, classes=CARD.classes[:1]))
+    assert "class" not in layer.labeling().settings().fieldName
+    style_detections(layer, CARD)
+    assert '"class"' in layer.labeling().settings().fieldName

@@ -1,0 +1,1 @@
+"""What was found: figures, filter, zones, samples and exports of a result layer."""
