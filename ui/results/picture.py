@@ -38,7 +38,7 @@ class PictureFunction(QgsExpressionFunction):
     """
 
     def __init__(self) -> None:
-        super().__init__(PICTURE, 0, "Tilehawk", self._help(), True, set())
+        super().__init__(PICTURE, 0, "Tilehawk", self._help(), False, False, True)
         self._opened: tuple[str, float, QgsRasterLayer | None] = ("", 0.0, None)
 
     def func(
@@ -58,6 +58,10 @@ class PictureFunction(QgsExpressionFunction):
         except QgsCsException:
             return ""
         return f"data:image/png;base64,{_png(image)}"
+
+    def usesGeometry(self, node: QgsExpressionNodeFunction) -> bool:
+        """Ask for the feature's geometry; called by QGIS."""
+        return True
 
     def close(self) -> None:
         """Let go of the raster that was opened last."""
