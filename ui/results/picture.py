@@ -114,10 +114,11 @@ def object_picture(layer: QgsVectorLayer, feature: QgsFeature, raster: QgsRaster
         box.height() * scale,
     )
     color, _ = shown_classes(layer).get(str(feature["class"]), (QColor("white"), True))
-    for pen in (QPen(QColor(0, 0, 0, 150), 3), QPen(color, 1.5)):
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)  # whole px are crisp
+    for pen in (QPen(QColor(0, 0, 0, 150), 4), QPen(color, 2)):
         pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
         painter.setPen(pen)
-        painter.drawRect(drawn)
+        painter.drawRect(drawn.toRect())
     painter.end()
     return image
 
