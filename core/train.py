@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .job.card import HISTOGRAM_BINS, Architecture, Band, ModelCard, ObjectClass, read_card
+from .job.card import Architecture, Band, ModelCard, ObjectClass, read_card
 from .job.codec import encode
 from .job.errors import InvalidJob, LabelError
 from .job.events import Report, notice
@@ -28,7 +28,8 @@ from .training.formats.reading import read_records
 from .training.formats.repairs import Repairs
 from .training.labels import LabelledImage
 from .training.loop import Recipe, fit
-from .training.samples import Picture, Sampler, load_pictures, native_resolution
+from .training.pictures import load_pictures, native_resolution, with_statistics
+from .training.samples import Sampler
 from .training.validation import decisive_iou, figures, look_at, median_side, object_sizes
 
 # what a card does not repeat: paths of one computer
@@ -63,7 +64,7 @@ def train(job: TrainJob, report: Report, cancelled: Callable[[], bool]) -> dict[
     chosen = pictures["val"] if aside else pictures["train"]
     iou = decisive_iou(median_side(pictures["train"]))
     shape, anchors = _architecture(job, object_sizes([*pictures["train"], *pictures["val"]]), report)
-    card = _card(job, classes, _band_statistics(bands, pictures["train"]), resolution, shape)
+    card = _card(job, classes, with_statistics(bands, pictures["train"]), resolution, shape)
     torch.manual_seed(job.seed)
     network = _start(job, card, report)
     backend = choose_backend(job.device)
@@ -121,20 +122,6 @@ def _read_labels(job: TrainJob, report: Report) -> tuple[list[LabelledImage], tu
     for sentence in repairs.sentences():
         report(notice(sentence, "warning"))
     return images, classes
-
-
-def _band_statistics(bands: tuple[Band, ...], pictures: list[Picture]) -> tuple[Band, ...]:
-    counts = np.zeros((len(bands), 256), np.int64)
-    for picture in pictures:
-        counts += [np.bincount(values.ravel(), minlength=256) for values in picture.values]
-    values = np.arange(256)
-    mean = (counts * values).sum(axis=1) / counts.sum(axis=1)
-    std = np.sqrt((counts * (values - mean[:, None]) ** 2).sum(axis=1) / counts.sum(axis=1))
-    histograms = counts.reshape(len(bands), HISTOGRAM_BINS, -1).sum(axis=2)
-    return tuple(
-        replace(band, mean=round(float(m), 3), std=round(float(max(s, 1.0)), 3), histogram=tuple(h.tolist()))
-        for band, m, s, h in zip(bands, mean, std, histograms, strict=True)
-    )
 
 
 def _architecture(job: TrainJob, sizes: np.ndarray, report: Report) -> tuple[Architecture, dict[str, Any]]:

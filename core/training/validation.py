@@ -8,7 +8,8 @@ from ..detections.merging import Merger
 from ..imagery.grid import Grid
 from ..imagery.tiles import plan_tiles
 from ..retinanet.detector import Detector
-from .samples import Picture, crop
+from .pictures import Picture
+from .samples import crop
 
 SMALL_PX = 16  # median side under which an object is small, and figures at IoU 0.3 decide
 MOST_PX = 1024  # side of the largest image that is looked at in one piece
@@ -41,7 +42,7 @@ def look_at(detector: Detector, picture: Picture, fill: np.ndarray) -> Detection
     floor = card.score_floor * FLOOR_SHARE
     height, width = picture.values.shape[1:]
     if max(height, width) <= MOST_PX:
-        return detector(picture.values[None], floor, card.nms_overlap)[0]
+        return detector(picture.values[:, :, :][None], floor, card.nms_overlap)[0]
     grid = Grid(width, height, (1.0, 0.0, 0.0, 0.0, -1.0, 0.0))
     plan = plan_tiles(grid, card.tile_px, card.overlap_px, card.architecture.coarsest_stride)
     merger = Merger(plan.views(), plan.windows(), plan.cols)

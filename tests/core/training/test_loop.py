@@ -15,7 +15,8 @@ from core.job.errors import Cancelled, ModelError
 from core.retinanet.device import Backend
 from core.retinanet.network import RetinaNetwork, build_network
 from core.training.loop import Fitted, Recipe, fit
-from core.training.samples import Picture, Sampler
+from core.training.pictures import Picture
+from core.training.samples import Sampler
 
 SHAPE = Architecture(
     backbone="resnet18",

@@ -10,7 +10,7 @@ from core.job.card import Architecture, Band, ModelCard, ObjectClass
 from core.retinanet.detector import Detector
 from core.retinanet.device import Backend
 from core.retinanet.network import build_network
-from core.training.samples import Picture
+from core.training.pictures import Picture
 from core.training.validation import MOST_PX, decisive_iou, figures, look_at, median_side
 
 CPU = Backend(torch.device("cpu"), torch.float32, "processor")
