@@ -1,4 +1,7 @@
-"""The command line: `python -m core detect | train | evaluate | import | card | run`. Heavy imports wait for need."""
+"""The command line: `python -m core detect | train | evaluate | export | import | card | run`.
+
+Heavy imports wait for need.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,18 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 
-from .arguments import detect_job, parse_arguments, train_job
+from .arguments import detect_job, evaluate_job, export_job, parse_arguments, train_job
 from .job.card import card_to_json, read_card
 from .job.codec import parse
 from .job.errors import Cancelled, TilehawkError, explain
-from .terminal import Terminal, card_summary, detection_summary, evaluation_summary, training_summary
+from .terminal import (
+    Terminal,
+    card_summary,
+    detection_summary,
+    evaluation_summary,
+    export_summary,
+    training_summary,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,10 +72,26 @@ def _train(arguments: argparse.Namespace, terminal: Terminal) -> None:
     print(training_summary(values))
 
 
-def _evaluate(arguments: argparse.Namespace, _: Terminal) -> None:
+def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> None:
+    job = evaluate_job(arguments)
+    job.validate()
+    cancelled = _cancel_on_signal()
     from .evaluate import evaluate
 
-    print(evaluation_summary(evaluate(arguments.detections, arguments.truth, arguments.iou, arguments.threshold)))
+    values = evaluate(job, terminal.show, cancelled)
+    terminal.clear()
+    print(evaluation_summary(values))
+
+
+def _export(arguments: argparse.Namespace, terminal: Terminal) -> None:
+    job = export_job(arguments)
+    job.validate()
+    cancelled = _cancel_on_signal()
+    from .export import export
+
+    values = export(job, terminal.show, cancelled)
+    terminal.clear()
+    print(export_summary(values))
 
 
 def _import(arguments: argparse.Namespace, terminal: Terminal) -> None:
@@ -112,6 +138,7 @@ COMMANDS = {
     "detect": _detect,
     "train": _train,
     "evaluate": _evaluate,
+    "export": _export,
     "import": _import,
     "card": _card,
     "run": _run,

@@ -13,7 +13,8 @@ from typing import Any
 from .job.augmentation import Augmentation, parse_augmentation
 from .job.errors import InvalidJob
 from .job.factors import parse_factors
-from .job.jobs import DEVICES, DetectJob, TrainJob, is_gdal_name
+from .job.jobs import DEVICES, DetectJob, EvaluateJob, ExportJob, TrainJob, is_gdal_name
+from .job.label_jobs import CHIP_FORMATS
 from .job.train_job import KNOWN_STARTS
 
 TRAIN_HELP = {
@@ -81,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
     _add_detect(_command(commands, "detect", "find objects on a raster"))
     _add_train(_command(commands, "train", "train a model from labelled images"))
     _add_evaluate(_command(commands, "evaluate", "compare detections with the truth"))
+    _add_export(_command(commands, "export", "cut a raster with labels into chips to train on elsewhere"))
     _add_import(_command(commands, "import", "make a model of weights from torchvision or DeepForest"))
     card = _command(commands, "card", "show what a model finds, needs and achieves")
     card.add_argument("model", metavar="MODEL", type=full_path, help="model file, .safetensors")
@@ -108,6 +110,16 @@ def detect_job(arguments: argparse.Namespace) -> DetectJob:
 def train_job(arguments: argparse.Namespace) -> TrainJob:
     """Build the job that a `train` command describes."""
     return _job(TrainJob, vars(arguments))
+
+
+def evaluate_job(arguments: argparse.Namespace) -> EvaluateJob:
+    """Build the job that an `evaluate` command describes."""
+    return _job(EvaluateJob, {name: value for name, value in vars(arguments).items() if value is not None})
+
+
+def export_job(arguments: argparse.Namespace) -> ExportJob:
+    """Build the job that an `export` command describes."""
+    return _job(ExportJob, {name: value for name, value in vars(arguments).items() if value is not None})
 
 
 def full_path(path: str) -> str:
@@ -261,6 +273,31 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     add("truth", metavar="TRUTH", type=_layer, help="layer with the true objects")
     add("--iou", type=float, default=0.5, help="overlap from which a detection has found an object (0.5)")
     add("--threshold", type=float, metavar="T", help="score from which an object counts; otherwise the best")
+    add("--report", dest="output", type=full_path, metavar="REPORT.html", help="write a page with curves and pictures")
+    add("--raster", type=_raster, metavar="RASTER", help="imagery for the report's pictures")
+    add("--area", type=_layer, metavar="AREA.gpkg", help="layer whose polygons hold the ground where truth is complete")
+    add("--class-field", metavar="FIELD", help="class of the detections; otherwise found by its name")
+    add("--truth-class-field", metavar="FIELD", help="class of the true objects; otherwise found by its name")
+    add("--score-field", metavar="FIELD", help="score of the detections; otherwise found by its name")
+
+
+def _add_export(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("raster", metavar="RASTER", type=full_path, help="raster to cut")
+    add("labels", metavar="LABELS", type=_layer, help="layer of polygons, lines or points")
+    add("--output", required=True, metavar="FOLDER", type=full_path, help="new folder for chips and labels")
+    add("--format", choices=CHIP_FORMATS, default="arcgis", help="how the labels are written (arcgis)")
+    add("--tile", dest="tile_px", type=int, metavar="PX", help="side of a chip, px of the raster (256)")
+    add("--step", dest="step_px", type=int, metavar="PX", help="distance between chips; otherwise side by side")
+    add("--empty", action="store_true", help="write chips without objects, too")
+    add("--least-visible", type=float, metavar="SHARE", help="share of an object that a chip must show (0.4)")
+    add("--class-field", metavar="FIELD", help="class of the objects; otherwise all are of one class")
+    add("--class-name", metavar="NAME", help="name of that one class (object)")
+    add("--classes", type=_list_of(str), metavar="A,B", help="classes to write, in this order; otherwise all there are")
+    add("--size", dest="size_m", type=float, metavar="METRES", help="side of the box around a point, on the ground")
+    add("--size-field", metavar="FIELD", help="field that holds that side")
+    add("--ignore-field", metavar="FIELD", help="field that is true where an object is doubtful")
+    add("--area", type=_layer, metavar="AREA.gpkg", help="layer whose polygons hold the ground where all is labelled")
 
 
 def _reader(hint: Any) -> Callable[[str], Any]:

@@ -91,7 +91,16 @@ def evaluation_summary(values: dict[str, Any]) -> str:
     for name, row in rows.items():
         cells = ["-" if row[key] is None else f"{row[key]:.3f}" if key in keys[:4] else f"{row[key]:,}" for key in keys]
         lines.append(f"{name:{width}}" + "".join(f"{cell:>11}" for cell in cells))
+    if values["output"]:
+        lines.append(f"Report: {values['output']}")
     return "\n".join(lines)
+
+
+def export_summary(values: dict[str, Any]) -> str:
+    """Tell what an export has written."""
+    classes = ", ".join(values["classes"])
+    lines = [f"  {values['chips']:,} chips with {values['objects']:,} objects ({classes}), as {values['format']}"]
+    return "\n".join([str(values["output"]), *lines, f"  in {duration(values['seconds'])}"])
 
 
 def card_summary(card: ModelCard) -> str:

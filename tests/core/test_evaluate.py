@@ -1,15 +1,23 @@
+from xml.etree import ElementTree
+
 import numpy as np
 import pyogrio.raw
 import pytest
+import rasterio
 import shapely
 from pyproj import Transformer
 
 from core.__main__ import main
-from core.evaluate import evaluate
-from core.job.errors import LabelError
+from core.evaluate import evaluate as run
+from core.job.errors import InvalidJob, LabelError
+from core.job.jobs import EvaluateJob
 
 UTM = "EPSG:32611"
 X, Y = 500_000, 4_000_000
+
+
+def evaluate(detections, truth, iou=0.5, threshold=None, **more):
+    return run(EvaluateJob(detections, truth, iou=iou, threshold=threshold, **more), lambda _: None, lambda: False)
 
 
 def square(x, y=0, side=10):
@@ -100,9 +108,12 @@ def test_the_layer_of_detections_is_found_among_others(tmp_path):
 
 def test_what_cannot_be_read_is_named(tmp_path, files):
     (tmp_path / "bad.gpkg").write_text("no")
-    for path in ("bad.gpkg", "none.gpkg"):
-        with pytest.raises(LabelError, match=f"{path}' cannot be read"):
-            evaluate(str(tmp_path / path), files[1], 0.5, 0.5)
+    with pytest.raises(LabelError, match=r"bad\.gpkg' cannot be read"):
+        evaluate(str(tmp_path / "bad.gpkg"), files[1], 0.5, 0.5)
+    with pytest.raises(InvalidJob, match=r"none\.gpkg' does not exist"):
+        evaluate(str(tmp_path / "none.gpkg"), files[1], 0.5, 0.5)
+    with pytest.raises(LabelError, match=r"has no field 'kind'\. It has class, score\."):
+        evaluate(*files, class_field="kind")
 
 
 def test_the_command_prints_a_table(files, capsys):
@@ -110,3 +121,80 @@ def test_the_command_prints_a_table(files, capsys):
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == "At IoU 0.5 and a score of 0.5 or more"
     assert shown[-1].split() == ["overall", "0.332", "0.667", "0.500", "0.571", "2", "1", "2"]
+
+
+def test_fields_can_be_named(tmp_path):
+    found = write(tmp_path / "f.gpkg", [square(0), square(50)], kind=["a", "b"], sure=[0.9, 0.2])
+    true = write(tmp_path / "t.gpkg", [square(0), square(50)], sort=["a", "b"])
+    named = {"class_field": "kind", "truth_class_field": "Sort", "score_field": "sure"}
+    values = evaluate(found, true, threshold=0.5, **named)
+    assert {name: row["recall"] for name, row in values["classes"].items()} == {"a": 1.0, "b": 0.0}
+
+
+def test_within_an_area_only_what_lies_there_counts(tmp_path, files):
+    """The area holds the first pool and, cut by its border, the pond: neither that nor what is found on it counts."""
+    area = write(tmp_path / "area.gpkg", [shapely.box(X - 5, Y - 5, X + 30, Y + 30), square(296, 0, 8)], id=[1.0, 2.0])
+    overall = evaluate(*files, threshold=0.5, area=area)["overall"]
+    assert (overall["true_positives"], overall["false_positives"], overall["false_negatives"]) == (1, 0, 0)
+
+
+@pytest.fixture
+def raster(tmp_path):
+    """An image of 0.5 m that holds the first pool, blue on grey, in another CRS than the layers if asked."""
+    values = np.full((3, 120, 240), 90, np.uint8)
+    values[:, 100:120, 10:30] = np.array([20, 120, 250])[:, None, None]
+    profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "crs": UTM, "photometric": "RGB"}
+    place = rasterio.Affine(0.5, 0, X - 5, 0, -0.5, Y + 60)
+    with rasterio.open(tmp_path / "scene.tif", "w", width=240, height=120, transform=place, **profile) as target:
+        target.write(values)
+    return str(tmp_path / "scene.tif")
+
+
+def test_the_report_is_one_page_with_pictures(tmp_path, files, raster):
+    page = tmp_path / "report.html"
+    values = evaluate(*files, threshold=0.5, raster=raster, output=str(page))
+    assert values["output"] == str(page)
+    assert values["overall"] == evaluate(*files, threshold=0.5)["overall"]
+    text = page.read_text("utf-8")
+    shown = ElementTree.fromstring(text[text.index("<body>") : text.index("</html>")])
+    headings = [heading.text for heading in shown.iter("h2")]
+    expected = ["By class", "Precision and recall", "Samples", "Worst misses", "Worst false finds", "What was compared"]
+    assert headings == expected
+    rows = [[cell.text for cell in row] for row in next(shown.iter("tbody"))]
+    assert rows[-1][0] == "all"
+    assert rows[-1][-3:] == ["2", "1", "2"]
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert "<script" not in text
+    assert text.count("data:image/png;base64,") >= 4
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_figures_do_not_depend_on_the_rasters_grid(tmp_path, files, raster):
+    degrees = Transformer.from_crs(UTM, "EPSG:3857", always_xy=True)
+    west, south = degrees.transform(X - 50, Y - 50)
+    there = str(tmp_path / "web.tif")
+    with rasterio.open(
+        there, "w", driver="GTiff", width=64, height=64, count=1, dtype="uint8", crs="EPSG:3857",
+        transform=rasterio.Affine(5, 0, west, 0, -5, south + 320),
+    ) as target:  # fmt: skip
+        target.write(np.full((1, 64, 64), 7, np.uint8))
+    page = str(tmp_path / "r.html")
+    assert evaluate(*files, threshold=0.5, raster=there, output=page)["overall"]["true_positives"] == 2
+
+
+def test_a_report_without_a_raster_has_curves_alone(tmp_path, files):
+    page = tmp_path / "report.html"
+    assert main(["evaluate", *files, "--report", str(page)]) == 0
+    text = page.read_text("utf-8")
+    assert "polyline" in text
+    assert "data:image" not in text
+    assert "Samples" not in text
+
+
+def test_names_are_not_taken_for_markup(tmp_path):
+    found = write(tmp_path / "f.gpkg", [square(0)], **{"class": ["<b>&"], "score": [0.5]})
+    page = tmp_path / "r.html"
+    other = write(tmp_path / "t.gpkg", [square(90)], **{"class": ["pool"]})
+    evaluate(found, other, output=str(page))
+    assert "&lt;b&gt;&amp;" in page.read_text("utf-8")
+    assert "<b>&" not in page.read_text("utf-8")

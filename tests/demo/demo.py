@@ -22,6 +22,7 @@ from xml.etree import ElementTree
 from qgis_profile import ROOT, make_profile, qgis_process
 
 from core.evaluate import evaluate
+from core.job.jobs import EvaluateJob
 
 MODEL = ROOT / "resources" / "models" / "swimming-pools.safetensors"
 QGIS_PYTHON = ROOT / ".venv-qgis" / "bin" / "python"
@@ -84,7 +85,8 @@ def summarise(scene: Path, outputs: dict[str, Any]) -> dict[str, Any]:
     detections = Path(outputs["OUTPUT"].partition("|")[0])
     run = run_values(detections)
     truth = scene.with_name(f"{scene.stem}_truth.gpkg")
-    figures = evaluate(str(detections), str(truth), IOU, run["threshold"])["overall"]
+    job = EvaluateJob(str(detections), str(truth), iou=IOU, threshold=run["threshold"])
+    figures = evaluate(job, lambda _: None, lambda: False)["overall"]
     return {
         "objects": run["objects"],
         "threshold": run["threshold"],

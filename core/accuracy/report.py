@@ -1,0 +1,234 @@
+"""How good detections are, as parts of a page: figures, curves, samples, and what went most wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .charts import COLORS, Line, Mark, line_chart
+from .looks import Judged, Look, Place, chip_around, judge, sample_windows, worst_false_finds, worst_misses
+from .metrics import Assessment
+from .page import facts, figure, headline, keys, page, paragraph, row, section, table
+from .pictures import FALSE, FOUND, IGNORED, MISSED, TRUE, Outline, picture
+
+SAMPLES, SAMPLE_SIDE = 6, 300  # how many, px on the page
+SAMPLE_SIDES, LEAST_SAMPLE_PX, MOST_SAMPLE_PX = 14, 128, 600  # in sides of the median object; px of imagery
+WORST, CHIP_SIDE = 12, 150
+MOST_LINES = 8
+
+
+def evaluation_page(look: Look, classes: Sequence[str], iou: float, threshold: float, about: Mapping[str, str]) -> str:
+    """A page on the detections of one layer; `about`: what was compared, and how."""
+    parts = accuracy_parts([look], classes, iou, threshold)
+    return page(f"Accuracy of {look.name}", [*parts, section("What was compared", facts(about))])
+
+
+def accuracy_parts(looks: Sequence[Look], classes: Sequence[str], iou: float, threshold: float) -> list[str]:
+    """Parts of a page on detections: at IoU `iou`, and counts at scores from `threshold` on.
+
+    `classes`: names by label. Pictures are drawn of looks that can read their imagery.
+    """
+    assessment = Assessment([(look.found, look.truth) for look in looks])
+    judged = [judge(look, threshold, iou) for look in looks]
+    return [
+        _overall(assessment, iou, threshold),
+        section(
+            "By class",
+            paragraph(
+                "A detection is right where it overlaps an object of its class by an IoU (shared area over joint area) "
+                f"of {iou:g} or more; each object is found once. Counts are of detections with a score of "
+                f"{threshold:.3g} or more; AP, the average precision over all scores (101 recall points), is told at "
+                "the IoU beside it.",
+                "soft",
+            ),
+            _table(assessment, classes, iou, threshold),
+        ),
+        section("Precision and recall", row(_curves(assessment, classes, iou, threshold))),
+        section(
+            "Samples",
+            paragraph("Left what is there, right what was found. Windows are spread evenly, not picked.", "soft"),
+            keys({"object": TRUE, "missed": MISSED, "right": FOUND, "wrong": FALSE, "not counted": IGNORED}),
+            row([_sample(judged[i], window) for i, window in sample_windows(looks, SAMPLES, _sample_px(looks))]),
+        )
+        if any(look.read and len(look.truth) for look in looks)
+        else "",
+        _worst(judged, classes),
+    ]
+
+
+def _overall(assessment: Assessment, iou: float, threshold: float) -> str:
+    counts = assessment.counts(threshold, iou)
+    truth = counts.true_positives + counts.false_negatives
+    if not truth:
+        return paragraph("There is no object among the truth: nothing can be said of recall.", "warning")
+    tell = (
+        f"Of {truth:,} objects {counts.true_positives:,} were found and {counts.false_negatives:,} missed; "
+        f"{counts.false_positives:,} detections are wrong. That is at an overlap (IoU) of {iou:g} and a score of "
+        f"{threshold:.3g} or more."
+    )
+    figures = {
+        "precision: share of detections that are right": _share(counts.precision),
+        "recall: share of objects found": _share(counts.recall),
+        "F1 of both": _share(counts.f1),
+        f"AP at IoU {iou:g}": _share(assessment.average_precision(iou)),
+    }
+    return paragraph(tell) + headline(figures)
+
+
+def _table(assessment: Assessment, classes: Sequence[str], iou: float, threshold: float) -> str:
+    ious = sorted({iou, 0.3, 0.5})
+    titles = ["class", "precision", "recall", "F1", *(f"AP at IoU {each:g}" for each in ious)]
+    titles += ["found (TP)", "wrong (FP)", "missed (FN)"]
+    rows = []
+    for name, label in [*((name, label) for label, name in enumerate(classes)), ("all", None)]:
+        counts = assessment.counts(threshold, iou, label)
+        shares = [counts.precision, counts.recall, counts.f1]
+        shares += [assessment.average_precision(each, label) for each in ious]
+        numbers = (counts.true_positives, counts.false_positives, counts.false_negatives)
+        rows.append([name, *map(_share, shares), *(f"{number:,}" for number in numbers)])
+    return table(titles, rows if len(classes) > 1 else rows[-1:])
+
+
+def _curves(assessment: Assessment, classes: Sequence[str], iou: float, threshold: float) -> list[str]:
+    overall = [
+        Line(f"IoU {each:g}", curve.recall, curve.precision, COLORS[i], dashed=each != iou)
+        for i, each in enumerate(sorted({iou, 0.3, 0.5}))
+        for curve in [assessment.curve(each)]
+    ]
+    counts = assessment.counts(threshold, iou)
+    chosen = Mark(counts.recall, counts.precision, f"score {threshold:.2f}")
+    unit = (0.0, 1.0)
+    drawn = [
+        figure(line_chart(overall, "recall", "precision", unit, unit, [chosen]), "All classes, by the overlap asked.")
+    ]
+    curve = assessment.curve(iou)
+    lines = [
+        Line(name, curve.score, values, color)
+        for name, values, color in (
+            ("precision", curve.precision, COLORS[0]),
+            ("recall", curve.recall, COLORS[1]),
+            ("F1", curve.f1, COLORS[2]),
+        )
+    ]
+    line = Mark(threshold, None, f"threshold {threshold:.2f}")
+    if len(np.unique(curve.score)) > 1:
+        told = f"What another threshold would give, at IoU {iou:g}."
+        drawn.append(figure(line_chart(lines, "score from which an object counts", "share", unit, unit, [line]), told))
+    if len(assessment.labels) > 1:
+        by_class = [
+            Line(classes[label], curve.recall, curve.precision, COLORS[i % len(COLORS)])
+            for i, label in enumerate(assessment.labels[:MOST_LINES])
+            for curve in [assessment.curve(iou, label)]
+        ]
+        told = f"By class, at IoU {iou:g}."
+        drawn.append(figure(line_chart(by_class, "recall", "precision", unit, unit), told))
+    return drawn
+
+
+def _sample_px(looks: Sequence[Look]) -> int:
+    """Side of the windows shown: wide enough for a dozen objects side by side."""
+    boxes = np.concatenate([look.truth.boxes for look in looks])
+    side = float(np.median((boxes[:, 2:] - boxes[:, :2]).max(axis=1))) if len(boxes) else 0.0
+    return round(min(max(SAMPLE_SIDES * side, LEAST_SAMPLE_PX), MOST_SAMPLE_PX))
+
+
+def _sample(judged: Judged, window: tuple[int, int, int, int]) -> str:
+    look = judged.look
+    x, y, width, height = window
+    values = look.read(x, y, width, height) if look.read else np.zeros((3, height, width), np.uint8)
+    panels = [_true_outlines(judged, window), _found_outlines(judged, window)]
+    return figure(picture(values, panels, SAMPLE_SIDE), look.name)
+
+
+def _worst(judged: Sequence[Judged], classes: Sequence[str]) -> str:
+    misses = [_missed(judged[place.look], place, classes) for place in worst_misses(judged, WORST)]
+    wrong = [_wrong(judged[place.look], place, classes) for place in worst_false_finds(judged, WORST)]
+    if not any(each.look.read for each in judged):
+        return ""
+    return "\n".join(
+        [
+            section(
+                "Worst misses",
+                paragraph(
+                    "Objects that were not found: those that nothing lies on first, the largest of them.", "soft"
+                ),
+                keys({"missed": MISSED, "other objects": TRUE, "detections": FOUND}) if misses else "",
+                row(misses, small=True) or paragraph("Every object was found."),
+            ),
+            section(
+                "Worst false finds",
+                paragraph(
+                    "Wrong detections, those with the highest score first. Some may be objects nobody drew.", "soft"
+                ),
+                keys({"wrong": FALSE, "objects": TRUE, "other detections": FOUND}) if wrong else "",
+                row(wrong, small=True) or paragraph("No detection is wrong."),
+            ),
+        ]
+    )
+
+
+def _missed(judged: Judged, place: Place, classes: Sequence[str]) -> str:
+    truth, kept = judged.look.truth, judged.kept
+    box = truth.boxes[place.row]
+    said = f"{classes[truth.labels[place.row]]}, {_size(box)}"
+    if place.other >= 0:
+        name, score = classes[kept.labels[place.other]], kept.scores[place.other]
+        said += f"; best overlap {place.overlap:.2f}, with a {name} of score {score:.2f}"
+    return _chip(judged, box, MISSED, said)
+
+
+def _wrong(judged: Judged, place: Place, classes: Sequence[str]) -> str:
+    truth, kept = judged.look.truth, judged.kept
+    box = kept.boxes[place.row]
+    said = f"{classes[kept.labels[place.row]]} of score {kept.scores[place.row]:.2f}, {_size(box)}"
+    if place.other >= 0:
+        said += f"; overlaps a {classes[truth.labels[place.other]]} by {place.overlap:.2f}"
+    return _chip(judged, box, FALSE, said)
+
+
+def _chip(judged: Judged, box: np.ndarray, color: str, said: str) -> str:
+    if judged.look.read is None:
+        return ""
+    x, y, side = chip_around(box)
+    window = (x, y, side, side)
+    around = [*_true_outlines(judged, window, plain=True), *_found_outlines(judged, window, plain=True)]
+    corners = tuple((box - [x, y, x, y]).tolist())
+    others = [outline for outline in around if not np.allclose(outline.box, corners)]
+    values = judged.look.read(*window)
+    return figure(picture(values, [[*others, Outline(corners, color)]], CHIP_SIDE), said)
+
+
+def _true_outlines(judged: Judged, window: tuple[int, int, int, int], plain: bool = False) -> list[Outline]:
+    truth, outlines = judged.look.truth, []
+    for i, box in _within(truth.boxes, window):
+        ignored = truth.ignore is not None and truth.ignore[i]
+        color = IGNORED if ignored else MISSED if judged.missed[i] and not plain else TRUE
+        outlines.append(Outline(box, color, dashed=True))
+    return outlines
+
+
+def _found_outlines(judged: Judged, window: tuple[int, int, int, int], plain: bool = False) -> list[Outline]:
+    outlines = []
+    for i, box in _within(judged.kept.boxes, window):
+        color = FOUND if judged.hit[i] or plain else IGNORED if judged.excused[i] else FALSE
+        outlines.append(Outline(box, color, text="" if plain else f"{judged.kept.scores[i]:.2f}"))
+    return outlines
+
+
+def _within(boxes: np.ndarray, window: tuple[int, int, int, int]) -> list[tuple[int, tuple[float, ...]]]:
+    """Rows and boxes, in px of a window, of the boxes that reach into it."""
+    x, y, width, height = window
+    moved = boxes.astype(np.float64) - [x, y, x, y]
+    inside = np.flatnonzero((moved[:, 2:] > 0).all(axis=1) & (moved[:, :2] < [width, height]).all(axis=1))
+    return [(i, tuple(moved[i].tolist())) for i in inside.tolist()]
+
+
+def _size(box: np.ndarray) -> str:
+    width, height = (box[2:] - box[:2]).round().astype(int).tolist()
+    return f"{width} × {height} px"
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "–"
