@@ -65,11 +65,13 @@ class TilehawkPlugin:
         self.provider = None
 
     def show_dialog(self) -> None:
-        """Open the Detect dialog, or bring it to the front."""
+        """Open the Detect dialog, or bring it to the front; over it the set-up where detection has no Python yet."""
         from .ui.detect_dialog import DetectDialog
+        from .ui.set_up_dialog import offer_set_up
 
         if self.dialog is None:
             self.dialog = DetectDialog(self.iface, self.runs)
         self.dialog.show()
         self.dialog.raise_()
         self.dialog.activateWindow()
+        offer_set_up(self.dialog, self.iface)

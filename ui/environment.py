@@ -1,33 +1,54 @@
-"""Which Python the worker runs in."""
+"""Which Python the worker runs in, and how Tilehawk's own is installed."""
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 from qgis.core import QgsApplication
 
+from ..core.job.environment.downloads import fetch_url
 from ..core.job.environment.environment import Environment, default_folder
 from ..core.job.environment.selftest import python_of
+from ..core.job.environment.state import InstallOptions
 from ..core.job.errors import WorkerError
 from ..core.job.worker import Worker
+from .network import fetch, proxy_for
 from .settings import Settings
 from .wording import tr
 
 ROOT = Path(__file__).parent.parent
 VARIABLE = "TILEHAWK_PYTHON"
+PACKAGE_INDEX = "https://pypi.org/simple"
 
 
-def own_environment() -> Environment:
-    """Give the environment that 'Set up' makes, in the user's data folder, shared by all QGIS profiles."""
-    return Environment(default_folder())
+def own_environment(settings: Settings) -> Environment:
+    """Give the environment that 'Install' makes, in the user's data folder, shared by all QGIS profiles.
+
+    Its installer comes through QGIS's network, or through the proxy of the settings where they name one.
+    """
+    folder = Path(settings.environment_folder) if settings.environment_folder else default_folder()
+    return Environment(folder, fetch=partial(fetch_url, proxy=settings.proxy) if settings.proxy else fetch)
 
 
-def find_python(settings: Settings) -> str:
-    """Choose the worker's interpreter.
+def install_options(settings: Settings) -> InstallOptions:
+    """Say how to install, with QGIS's proxy where the settings name none; for the main thread."""
+    proxy = settings.proxy or proxy_for(settings.index_url or PACKAGE_INDEX)
+    return InstallOptions(
+        index_url=settings.index_url or None,
+        offline_folder=settings.offline_folder or None,
+        proxy=proxy or None,
+        python=settings.base_python or None,
+        torch_backend=settings.torch_backend,
+    )
+
+
+def chosen_python(settings: Settings) -> str | None:
+    """Give the interpreter that takes the place of Tilehawk's own environment, None where that serves.
 
     The one in the settings, else of the variable TILEHAWK_PYTHON, else `.venv` beside the plugin's code (a developer's
-    checkout), else the environment that 'Set up' has made. Raises WorkerError that says where to set it.
+    checkout). Raises WorkerError where the one that is set does not exist.
     """
     chosen = settings.python or os.environ.get(VARIABLE, "")
     if chosen:
@@ -38,11 +59,20 @@ def find_python(settings: Settings) -> str:
             )
         return chosen
     developers = python_of(ROOT / ".venv")
-    if developers.is_file():
-        return str(developers)
-    state = own_environment().state()
+    return str(developers) if developers.is_file() else None
+
+
+def find_python(settings: Settings) -> str:
+    """Choose the worker's interpreter: the chosen one, else that of Tilehawk's own environment.
+
+    Raises WorkerError that says where to set it.
+    """
+    chosen = chosen_python(settings)
+    if chosen is not None:
+        return chosen
+    state = own_environment(settings).state()
     if state.python is None:
-        where = tr("Set it up in Settings > Options > Tilehawk, or choose an interpreter with PyTorch there.")
+        where = tr("Set it up in Settings > Options > Tilehawk, or choose a Python with PyTorch there.")
         raise WorkerError(f"{state.sentence} {where}")
     return state.python
 

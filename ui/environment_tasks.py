@@ -1,4 +1,4 @@
-"""Checking and setting up the worker's Python as QGIS tasks, off the main thread."""
+"""Checking, planning and installing the worker's Python as QGIS tasks, off the main thread."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt.QtCore import pyqtSignal
 
 from ..core.job.environment.selftest import check_python
-from ..core.job.environment.state import READY, State
+from ..core.job.environment.state import READY, Plan, State
 from ..core.job.errors import TilehawkError, WorkerError
 from ..core.job.events import Event
-from .environment import find_python, own_environment
+from .environment import find_python, install_options, own_environment
 from .settings import Settings
 from .wording import duration, tr
 
@@ -17,7 +17,7 @@ from .wording import duration, tr
 class EnvironmentTask(QgsTask):
     """Work on the environment that ends with a sentence; `said` tells how it goes, `ended` (ok, sentence) the outcome.
 
-    Both reach slots of the main thread. Start it with `start_task`, which keeps it alive.
+    All signals reach slots of the main thread. Start it with `start_task`, which keeps it alive.
     """
 
     said = pyqtSignal(str)
@@ -35,7 +35,7 @@ class EnvironmentTask(QgsTask):
         """Work and keep the sentence; called by QGIS in the task's thread."""
         try:
             self._sentence = self.work()
-        except TilehawkError as problem:
+        except (TilehawkError, OSError) as problem:
             self._sentence = str(problem)
             return False
         return True
@@ -59,23 +59,60 @@ class CheckTask(EnvironmentTask):
         return f"{_ready(check_python(python, self.isCanceled))} ({python})"
 
 
-class SetUpTask(EnvironmentTask):
-    """Installs the worker's environment, or goes on where an earlier attempt ended."""
+class PlanTask(EnvironmentTask):
+    """Finds out what an installation would do; `planned` brings the plan. Asks the graphics card, not the network."""
 
-    def __init__(self) -> None:
-        super().__init__(tr("Setting up Tilehawk's Python"))
+    planned = pyqtSignal(object)
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(tr("Looking what Tilehawk needs here"))
+        self._environment, self._options = own_environment(settings), install_options(settings)
+        self.plan: Plan | None = None
+
+    def work(self) -> str:
+        """Make the plan."""
+        self.plan = self._environment.plan(self._options)
+        return self.plan.sentence
+
+    def finished(self, result: bool) -> None:
+        """Hand the plan over."""
+        if self.plan is not None:
+            self.planned.emit(self.plan)
+        super().finished(result)
+
+
+class InstallTask(EnvironmentTask):
+    """Installs Tilehawk's environment, or goes on where an earlier attempt ended; with `anew` from the beginning.
+
+    `progressed` brings the percentage, `noticed` what the user should know besides.
+    """
+
+    progressed = pyqtSignal(float)
+    noticed = pyqtSignal(str)
+
+    def __init__(self, settings: Settings, anew: bool) -> None:
+        super().__init__(tr("Installing Tilehawk's Python environment"))
+        environment = own_environment(settings)
+        self._options = install_options(settings)
+        self._install = environment.repair if anew else environment.install
+        self.text, self.percent, self.notices = tr("Starting…"), 0.0, ""  # for who looks later
 
     def work(self) -> str:
         """Install and tell how far it is."""
-        return _ready(own_environment().install(self._report, self.isCanceled))
+        return _ready(self._install(self._report, self.isCanceled, self._options))
 
     def _report(self, event: Event) -> None:
         text = event["text"]
-        if event["event"] == "progress":
-            self.setProgress(100 * event["done"])
-            if event["seconds_left"] is not None:
-                text = tr("{text}, about {duration} left").format(text=text, duration=duration(event["seconds_left"]))
-        self.said.emit(text)
+        if event["event"] != "progress":
+            self.notices = f"{self.notices}\n{text}".strip()
+            self.noticed.emit(self.notices)
+            return
+        self.percent = 100 * event["done"]
+        self.setProgress(self.percent)
+        self.progressed.emit(self.percent)
+        left = event["seconds_left"]
+        self.text = text if left is None else tr("{text}, {duration} left").format(text=text, duration=duration(left))
+        self.said.emit(self.text)
 
 
 def _ready(state: State) -> str:
@@ -91,6 +128,11 @@ def start_task(task: EnvironmentTask) -> None:
     """Hand a task to QGIS and keep it until it has ended."""
     _running.add(task)
     QgsApplication.taskManager().addTask(task)
+
+
+def running_installation() -> InstallTask | None:
+    """Give the installation that runs in this QGIS."""
+    return next((task for task in _running if isinstance(task, InstallTask)), None)
 
 
 def cancel_tasks() -> None:

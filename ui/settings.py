@@ -16,13 +16,20 @@ class Settings:
     """What the user has set once for all runs; empty text means: not set.
 
     `python`: interpreter of the worker. `device`: one of `DEVICES`. `model_folder`: where further models lie.
-    `output_folder`: where the file dialog for results starts.
+    `output_folder`: where the file dialog for results starts. `environment_folder`: where Tilehawk's own environments
+    lie. The others say how one is installed, as those of `InstallOptions`.
     """
 
     python: str = ""
     device: str = "auto"
     model_folder: str = ""
     output_folder: str = ""
+    environment_folder: str = ""
+    index_url: str = ""
+    offline_folder: str = ""
+    proxy: str = ""
+    base_python: str = ""
+    torch_backend: str = "auto"
 
 
 def read_settings() -> Settings:

@@ -6,36 +6,23 @@ from pathlib import Path
 import pytest
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QMessageBox
 from tilehawk.core.job.environment.environment import Environment
 from tilehawk.core.job.environment.selftest import python_of
-from tilehawk.core.job.environment.state import BROKEN, READY, State
+from tilehawk.core.job.environment.state import READY, InstallOptions, State
 from tilehawk.core.job.errors import WorkerError
-from tilehawk.core.job.events import progress
-from tilehawk.ui import environment, environment_tasks, options
-from tilehawk.ui.environment import find_python
+from tilehawk.ui import environment, environment_tasks
+from tilehawk.ui.environment import find_python, install_options, own_environment
 from tilehawk.ui.options import OptionsFactory, OptionsPage
 from tilehawk.ui.settings import Settings, read_settings, write_settings
 
 from tests.ui.scenery import wait_until
 
 
-class MadeUp(Environment):
-    """An environment whose installation is told instead of done."""
-
-    end = State(READY, "Ready: Python 3.12, PyTorch 2.9, on CPU.", "/opt/made-up")
-
-    def install(self, report, cancelled):
-        report(progress(0.4, "Step 3 of 5: Installing PyTorch", 61.0))
-        return self.end
-
-
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
-    """Neither a developer's environment nor one that was set up."""
+    """Neither a developer's environment nor one that was installed."""
     monkeypatch.setattr(environment, "ROOT", tmp_path / "plugin")
-    for module in (environment, environment_tasks, options):
-        monkeypatch.setattr(module, "own_environment", lambda: MadeUp(tmp_path / "data"))
+    monkeypatch.setattr(environment, "default_folder", lambda: tmp_path / "data")
     return tmp_path
 
 
@@ -65,7 +52,7 @@ def test_interpreter_by_rank(nowhere, monkeypatch):
     with pytest.raises(WorkerError, match=r"is not installed.* Settings > Options > Tilehawk"):
         find_python(Settings())
     own = State(READY, "Ready.", "/opt/own")
-    monkeypatch.setattr(MadeUp, "state", lambda self: own)
+    monkeypatch.setattr(Environment, "state", lambda self: own)
     assert find_python(Settings()) == own.python
     checkout = make_executable(python_of(environment.ROOT / ".venv"))
     assert find_python(Settings()) == str(checkout)
@@ -130,45 +117,27 @@ def test_page_may_close_while_it_checks(ready):
     wait_until(lambda: not environment_tasks._running)
 
 
-def set_up(page, monkeypatch, answer):
-    asked = []
-
-    def question(parent, title, text):
-        asked.append(text)
-        return answer
-
-    monkeypatch.setattr(QMessageBox, "question", question)
-    QTest.mouseClick(page.set_up, Qt.MouseButton.LeftButton)
-    assert "MB on disk" in asked[0]
-
-
-def test_set_up_tells_how_far_it_is(nowhere, monkeypatch):
-    page = OptionsPage()
-    texts = []
-    show = page.outcome.setText
-    monkeypatch.setattr(page.outcome, "setText", lambda text: (texts.append(text), show(text)))
-    set_up(page, monkeypatch, QMessageBox.StandardButton.Yes)
-    wait_until(page.set_up.isEnabled)
-    assert texts == [
-        "Setting up…",
-        "Step 3 of 5: Installing PyTorch, about 61 s left",
-        "✓ Ready: Python 3.12, PyTorch 2.9, on CPU.",
-    ]
+def test_fields_of_the_installation_are_stored_and_reach_it(plugin, nowhere):
+    page = OptionsFactory().createWidget(None)
+    page.environment_folder.setFilePath(str(nowhere / "short"))
+    page.index_url.setText("https://mirror/simple")
+    page.proxy.setText("http://proxy:3128")
+    page.offline_folder.setFilePath(str(nowhere))
+    page.base_python.setFilePath(sys.executable)
+    page.torch_backend.setCurrentText("cpu")
+    page.apply()
+    settings = read_settings()
+    assert own_environment(settings).folder == nowhere / "short"
+    assert install_options(settings) == InstallOptions(
+        "https://mirror/simple", str(nowhere), "http://proxy:3128", sys.executable, "cpu"
+    )
+    again = OptionsPage()
+    assert again._settings() == settings
 
 
-def test_set_up_that_fails_says_why(nowhere, monkeypatch):
-    monkeypatch.setattr(MadeUp, "end", State(BROKEN, "The proxy asks for a user and a password (407)."))
-    page = OptionsPage()
-    set_up(page, monkeypatch, QMessageBox.StandardButton.Yes)
-    wait_until(page.set_up.isEnabled)
-    assert page.outcome.text() == "✗ The proxy asks for a user and a password (407)."
-
-
-def test_set_up_starts_only_when_agreed_to(nowhere, monkeypatch):
-    page = OptionsPage()
-    set_up(page, monkeypatch, QMessageBox.StandardButton.No)
-    assert page.set_up.isEnabled()
-    assert page.outcome.text() == ""
+def test_a_build_that_is_not_in_the_list_is_kept(nowhere):
+    write_settings(Settings(torch_backend="rocm6.4"))
+    assert OptionsPage()._settings().torch_backend == "rocm6.4"
 
 
 def test_log_lies_in_the_profile(stand_in):

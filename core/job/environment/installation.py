@@ -140,8 +140,10 @@ class Installation:
                 if not out_of_reach or self.options.torch_backend != "auto":
                     raise
             instead, wanted_build = index_build(), expected_build(self.options)
-            self.report(notice(UNREACHABLE.format(build=instead), "info" if instead == wanted_build else "warning"))
-            require_space(self.uv.folder, sizes_mb(self.options, instead)[1])
+            download_mb, disk_mb = sizes_mb(self.options, instead)
+            told = UNREACHABLE.format(build=instead, size=download_mb)
+            self.report(notice(told, "info" if instead == wanted_build else "warning"))
+            require_space(self.uv.folder, disk_mb)
         return self._pip_install(*arguments)
 
     def _libraries(self) -> None:
@@ -163,7 +165,7 @@ class Installation:
 
 UNREACHABLE = (
     "PyTorch's own index (download.pytorch.org) cannot be reached. The build of the package index is taken instead: "
-    "{build}."
+    "{build}, about {size:,} MB to download in all."
 )
 
 

@@ -81,12 +81,15 @@ class Plan:
     free_mb: int
 
     @property
+    def minutes(self) -> int:
+        """How long the download takes at 50 Mbit/s."""
+        return max(1, round(self.download_mb * 8 / 50 / 60))
+
+    @property
     def sentence(self) -> str:
         """All of it for people."""
-        minutes = max(1, round(self.download_mb * 8 / 50 / 60))
-        size = (
-            "" if not self.download_mb else f"about {self.download_mb:,} MB to download ({minutes} min at 50 Mbit/s), "
-        )
+        size = f"about {self.download_mb:,} MB to download ({self.minutes} min at 50 Mbit/s), "
+        size = size if self.download_mb else ""
         return (
             f"{', '.join(self.packages)} ({self.build}) will be installed from {', '.join(self.sources)} into "
             f"'{self.folder}': {size}{self.disk_mb:,} MB on disk, where {self.free_mb:,} MB are free."
