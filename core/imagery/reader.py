@@ -20,16 +20,24 @@ Batch = tuple[np.ndarray, np.ndarray, np.ndarray]
 Block = tuple[range, range]
 
 
-def read_batches(raster: Raster, plan: TilePlan, batch_size: int, examined: Examined | None = None) -> Iterator[Batch]:
+def read_batches(
+    raster: Raster,
+    plan: TilePlan,
+    batch_size: int,
+    examined: Examined | None = None,
+    done: np.ndarray | None = None,
+) -> Iterator[Batch]:
     """Read the active tiles of a plan, the next batch while the caller works on this one.
 
     Yields indexes int64 (N,), images uint8 (N, C, T, T) and valid bool (N, T, T), N at most `batch_size`; the order is
     fixed by raster and plan. Tiles without a valid pixel are left out; `examined` takes note of them and of all invalid
     ground. Memory does not grow with the raster. The raster belongs to the reading thread until the iterator ends or
-    is closed. Raises RasterError.
+    is closed. Tiles of the mask `done` (T,) are left out, too; the others come in the same pixels and the same order
+    with or without it. Raises RasterError.
     """
     stop = Event()
-    batches = _batches(raster, plan, batch_size, examined or Examined(plan), stop)
+    todo = plan.active if done is None else plan.active & ~done.reshape(plan.active.shape)
+    batches = _batches(raster, plan, todo, batch_size, examined or Examined(plan), stop)
     with ThreadPoolExecutor(1, "tilehawk-reader") as thread:
         try:
             ahead = thread.submit(next, batches, None)
@@ -40,12 +48,16 @@ def read_batches(raster: Raster, plan: TilePlan, batch_size: int, examined: Exam
             stop.set()
 
 
-def _batches(raster: Raster, plan: TilePlan, batch_size: int, examined: Examined, stop: Event) -> Iterator[Batch]:
+def _batches(
+    raster: Raster, plan: TilePlan, todo: np.ndarray, batch_size: int, examined: Examined, stop: Event
+) -> Iterator[Batch]:
     bands, tile = len(raster.ranges), plan.tile_px
     indexes: list[int] = []
     images = np.empty((batch_size, bands, tile, tile), np.uint8)
     valid = np.empty((batch_size, tile, tile), bool)
     for rows, cols in _blocks(raster, plan):
+        if not todo[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1].any():
+            continue
         x, y = plan.x0 + cols[0] * plan.step_px, plan.y0 + rows[0] * plan.step_px
         block = _read_block(raster, plan, rows, cols, stop)
         if block is None:
@@ -53,7 +65,7 @@ def _batches(raster: Raster, plan: TilePlan, batch_size: int, examined: Examined
         examined.note(x, y, block[1])
         for row in rows:
             for col in cols:
-                if not plan.active[row, col]:
+                if not todo[row, col]:
                     continue
                 top, left = (row - rows[0]) * plan.step_px, (col - cols[0]) * plan.step_px
                 seen = block[1][top : top + tile, left : left + tile]

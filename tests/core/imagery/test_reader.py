@@ -97,6 +97,23 @@ def test_only_tiles_of_the_area_are_read(write_raster, scene, rgb, small_blocks)
         assert 0 < len(plan) < plan.rows * plan.cols
 
 
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_what_is_done_is_left_out_and_the_rest_comes_as_it_would_have(write_raster, scene, rgb, small_blocks, layout):
+    image = scene(300, 500)
+    image[:, 40:330, 30:260] = 0
+    corner = shapely.Polygon([(-9, -9), (900, -9), (-9, 600)])
+    with open_raster(write_raster(image, nodata=0, **layout), rgb, 0.6) as raster:
+        plan = plan_tiles(raster.grid, 64, 32, 32, corner)
+        batches = list(read_batches(raster, plan, 3))
+        for begun in (1, 4, len(batches) - 1, len(batches)):
+            done = np.zeros(plan.active.size, bool)
+            done[[index for batch in batches[:begun] for index in batch[0]]] = True
+            rest = list(read_batches(raster, plan, 3, None, done))
+            assert len(rest) == len(batches) - begun
+            for expected, batch in zip(batches[begun:], rest, strict=True):
+                assert all(np.array_equal(one, other) for one, other in zip(expected, batch, strict=True))
+
+
 def test_each_pixel_is_read_about_once(write_raster, scene, rgb, monkeypatch):
     with open_raster(write_raster(scene(600, 600)), rgb, 0.6) as raster:
         plan = plan_tiles(raster.grid, 128, 64, 32)
