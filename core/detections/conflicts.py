@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from .cells import area, intersection, overlapping_pairs, overlapping_pairs_between, runs
@@ -13,53 +11,56 @@ CUT_RANK = 0.5  # rank of an object with a cut side, as a part of its score
 
 
 def conflicts(found: Waiting, grows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (better, worse) of objects that conflict, ordered by the rank of the better.
+    """Pairs (better, worse) of objects that conflict, in no particular order.
 
     Objects without a common tile that agree conflict, once they are complete: none `grows` (N,) any more.
     """
     first_tile = np.full(len(found), np.iinfo(np.int64).max)
     np.minimum.at(first_tile, found.part_of, found.part_tile)
-    share_a_tile = _tile_sharing(found)
 
     def in_conflict(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        hit = np.flatnonzero(~grows[i] & ~grows[j] & (first_tile[i] != first_tile[j]))
-        hit = hit[agreement(found.boxes, found.views, i[hit], j[hit]) > AGREE_IOU]
-        return hit[~share_a_tile(i[hit], j[hit])]
+        hit = np.flatnonzero((first_tile[i] != first_tile[j]) & ~grows[i] & ~grows[j])
+        return hit[agreement(found.boxes, found.views, i[hit], j[hit]) > AGREE_IOU]
 
     i, j = overlapping_pairs(found.boxes, found.labels, in_conflict)
-    concerned, ends = np.unique(np.concatenate([i, j]), return_inverse=True)
-    order = _best_first(found, concerned, first_tile)
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    one, two = rank[ends].reshape(2, -1)
-    better, worse = np.minimum(one, two), np.maximum(one, two)
-    turn = np.argsort(better)
-    return concerned[order[better[turn]]], concerned[order[worse[turn]]]
+    apart = ~_share_a_tile(found, i, j)
+    i, j = i[apart], j[apart]
+    ahead = _ranks_before(found, i, j, first_tile)
+    return np.where(ahead, i, j), np.where(ahead, j, i)
 
 
-def _best_first(found: Waiting, some: np.ndarray, first_tile: np.ndarray) -> np.ndarray:
-    """Order `some` objects by score, halved where a side is cut, then by score, coordinates and tiles."""
-    boxes, scores = found.boxes[some], found.scores[some]
-    cut = cut_sides(boxes, found.views[some]).any(axis=1)
-    return np.lexsort((first_tile[some], *boxes.T, -scores, -scores * np.where(cut, CUT_RANK, 1)))
+def _ranks_before(found: Waiting, i: np.ndarray, j: np.ndarray, first_tile: np.ndarray) -> np.ndarray:
+    """Tell which objects i rank before j: by score, halved where a side is cut, then by score, coordinates and tile."""
+    cut = np.zeros(len(found), bool)
+    for some in (i, j):
+        cut[some] = cut_sides(found.boxes[some], found.views[some]).any(axis=1)
+    rank = found.scores * np.where(cut, CUT_RANK, 1)
+    ahead = rank[i] > rank[j]
+    tie = np.flatnonzero(rank[i] == rank[j])
+    for better in (-found.scores, *found.boxes.T[::-1], first_tile):
+        one, two = better[i[tie]], better[j[tie]]
+        ahead[tie] = one < two
+        tie = tie[one == two]
+    return ahead
 
 
-def _tile_sharing(found: Waiting) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Build the test, for objects i and j, whether a tile shows parts of both."""
-    order = np.lexsort((found.part_tile, found.part_of))
-    tile = found.part_tile[order]
-    tiles = tile.max(initial=0) + 1
-    key = found.part_of[order] * tiles + tile
+def _share_a_tile(found: Waiting, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Tell, for objects i and j whose first tiles differ, whether a tile shows parts of both."""
     count = np.bincount(found.part_of, minlength=len(found))
-    start = np.cumsum(count) - count
-
-    def share_a_tile(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        pair = np.repeat(np.arange(len(i)), count[i])
-        wanted = j[pair] * tiles + tile[runs(start[i], count[i])]
-        hit = key[np.minimum(np.searchsorted(key, wanted), len(key) - 1)] == wanted
-        return np.bincount(pair, hit, len(i)) > 0
-
-    return share_a_tile
+    shared = np.zeros(len(i), bool)
+    joined = np.flatnonzero((count[i] > 1) | (count[j] > 1))
+    i, j = i[joined], j[joined]
+    concerned = np.zeros(len(found), bool)
+    concerned[i] = concerned[j] = True
+    parts = np.flatnonzero(concerned[found.part_of])
+    tiles = found.part_tile.max(initial=0) + 1
+    key = np.sort(found.part_of[parts] * tiles + found.part_tile[parts])
+    start = np.searchsorted(key, i * tiles)
+    pair = np.repeat(np.arange(len(i)), count[i])
+    wanted = j[pair] * tiles + key[runs(start, count[i])] % tiles
+    hit = key[np.minimum(np.searchsorted(key, wanted), len(key) - 1)] == wanted
+    shared[joined[pair[hit]]] = True
+    return shared
 
 
 def exposed(found: Waiting, grows: np.ndarray, blocks: np.ndarray) -> np.ndarray:

@@ -43,9 +43,9 @@ class Lattice:
         """
         grid = tiles.reshape(-1, self.cols)
         rows = np.flatnonzero(grid.any(axis=1))
-        corners = self.windows.reshape(-1, self.cols, 4)
         found = []
         for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []:
-            inside = corners[run][grid[run]]
-            found.append([*inside[:, :2].min(axis=0), *inside[:, 2:].max(axis=0)])
+            cols = np.flatnonzero(grid[run[0] : run[-1] + 1].any(axis=0))
+            first, last = run[0] * self.cols + cols[0], run[-1] * self.cols + cols[-1]
+            found.append([*self.windows[first, :2], *self.windows[last, 2:]])
         return np.array(found, np.float64).reshape(-1, 4)

@@ -34,8 +34,8 @@ class Merger:
         active = np.ones(len(windows), bool) if active is None else np.asarray(active, bool).ravel()
         self._lattice = Lattice(np.asarray(windows, np.float64), np.asarray(views, np.float64), cols, active)
         self._read = ~active
-        self._waiting = as_waiting(Detections.empty(), 0, self._lattice)
-        self._incoming: list[Waiting] = []
+        self._waiting = as_waiting([], self._lattice)
+        self._shown: list[tuple[int, Detections]] = []
 
     @property
     def read(self) -> np.ndarray:
@@ -47,18 +47,21 @@ class Merger:
         if self._read[tile]:
             raise ValueError(f"Tile {tile} has been added before or is not active")
         self._read[tile] = True
-        self._incoming.append(as_waiting(detections, tile, self._lattice))
+        self._shown.append((tile, detections))
 
     def absorb(self, waiting: Waiting, read: np.ndarray) -> None:
         """Take over what waits in another merger of the same lattice, and the tiles it has `read` (T,)."""
         if (read & self._read & self._lattice.active).any():
             raise ValueError("A tile has been read by both mergers")
         self._read |= read
-        self._incoming.append(waiting)
+        self._waiting = Waiting.concatenate([self._waiting, waiting])
 
     def waiting(self) -> Waiting:
         """What has not left yet, for another merger to absorb; call `finals` before."""
-        return Waiting.concatenate([self._waiting, *self._incoming])
+        if self._shown:
+            self._waiting = Waiting.concatenate([self._waiting, as_waiting(self._shown, self._lattice)])
+            self._shown = []
+        return self._waiting
 
     def finals(self) -> Detections:
         """Let go what no tile still to come can change: float64, in the grid frame, in no particular order."""
@@ -69,7 +72,6 @@ class Merger:
         grows[found.part_of[faces.any(axis=1)]] = True
         doubtful = grows | exposed(found, grows, self._lattice.blocks(~self._read))
         lives, dead = decide(*conflicts(found, grows), doubtful)
-        self._incoming = []
         self._waiting = found.take(~lives & ~dead)
         return Detections(found.boxes[lives], found.scores[lives], found.labels[lives])
 

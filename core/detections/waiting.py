@@ -56,31 +56,36 @@ class Waiting:
         return Waiting(**columns)
 
 
-def as_waiting(detections: Detections, tile: int, lattice: Lattice) -> Waiting:
-    """Take what one tile shows, boxes in the tile's frame; each box is an object of one part."""
-    window = lattice.windows[tile]
-    boxes = intersection(detections.moved(window[0], window[1]).boxes, window[None])
-    solid = (boxes[:, :2] < boxes[:, 2:]).all(axis=1)
-    boxes = boxes[solid]
-    has_neighbour = lattice.neighbours(np.array([tile])) >= 0
-    views = np.broadcast_to(lattice.views[tile], boxes.shape)
+def as_waiting(shown: Sequence[tuple[int, Detections]], lattice: Lattice) -> Waiting:
+    """Take what some tiles show, boxes in their own frames; each box is an object of one part."""
+    tiles = np.array([tile for tile, _ in shown], np.int64)
+    place = np.repeat(np.arange(len(shown)), [len(detections) for _, detections in shown])
+    seen = Detections.concatenate([detections for _, detections in shown])
+    window, beyond = lattice.windows[tiles][place], lattice.neighbours(tiles) >= 0
+    boxes = intersection(seen.boxes + window[:, [0, 1, 0, 1]], window)
+    solid = (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3])
+    if not solid.all():
+        seen, boxes, place = seen.take(solid), boxes[solid], place[solid]
+    views = lattice.views[tiles][place]
     return Waiting(
         boxes,
         views,
-        detections.scores[solid].astype(np.float64),
-        detections.labels[solid].astype(np.int64),
+        seen.scores.astype(np.float64),
+        seen.labels.astype(np.int64),
         np.arange(len(boxes)),
-        np.full(len(boxes), tile, np.int64),
+        tiles[place],
         boxes,
-        cut_sides(boxes, views) & has_neighbour,
+        cut_sides(boxes, views) & beyond[place],
     )
 
 
 def cut_sides(boxes: np.ndarray, views: np.ndarray) -> np.ndarray:
     """Sides (N, 4) bool of boxes that lie at the edge of what was seen of them."""
-    inside = np.concatenate([boxes[:, :2] - views[:, :2], views[:, 2:] - boxes[:, 2:]], axis=1)
-    side = boxes[:, 2:] - boxes[:, :2]
-    return inside <= np.maximum(CUT_PX, CUT_PART * np.concatenate([side, side], axis=1))
+    margin = np.maximum(CUT_PX, CUT_PART * (boxes[:, 2:] - boxes[:, :2]))
+    cut = np.empty(boxes.shape, bool)
+    np.less_equal(boxes[:, :2] - views[:, :2], margin, out=cut[:, :2])
+    np.less_equal(views[:, 2:] - boxes[:, 2:], margin, out=cut[:, 2:])
+    return cut
 
 
 def agreement(boxes: np.ndarray, views: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import pytest
 from core.detections.detections import Detections
 from core.detections.joining import join
 from core.detections.lattice import Lattice
-from core.detections.waiting import Waiting, as_waiting
+from core.detections.waiting import as_waiting
 
 # Four tiles of 100 px, 80 px apart: 0 and 1 above 2 and 3.
 WINDOWS = np.array([[0.0, 0, 100, 100], [80, 0, 180, 100], [0, 80, 100, 180], [80, 80, 180, 180]])
@@ -15,12 +15,12 @@ SQUARE = Lattice(WINDOWS, VIEWS, 2, np.ones(4, bool))
 
 def joined(*parts, labels=None):
     """Join boxes in the grid frame, each given with its tile and its score."""
-    waiting = []
+    shown = []
     for k, (tile, score, box) in enumerate(parts):
         local = np.array([box], float) - WINDOWS[tile, [0, 1, 0, 1]]
         label = 0 if labels is None else labels[k]
-        waiting.append(as_waiting(Detections(local, np.array([score]), np.array([label])), tile, SQUARE))
-    found = join(Waiting.concatenate(waiting), SQUARE)
+        shown.append((tile, Detections(local, np.array([score]), np.array([label]))))
+    found = join(as_waiting(shown, SQUARE), SQUARE)
     return sorted(zip(found.boxes.tolist(), found.scores.tolist(), strict=True))
 
 

@@ -11,7 +11,8 @@ PAIR = Lattice(WINDOWS, VIEWS, 2, np.ones(2, bool))
 
 
 def found(*boxes):
-    return Detections(np.array(boxes, np.float32), np.linspace(0.9, 0.5, len(boxes)), np.zeros(len(boxes), np.int64))
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    return Detections(boxes, np.linspace(0.9, 0.5, len(boxes)), np.zeros(len(boxes), np.int64))
 
 
 @pytest.mark.parametrize(
@@ -41,21 +42,30 @@ def test_boxes_are_compared_where_both_tiles_look():
 
 
 def test_what_a_tile_shows_moves_into_the_grid_and_stays_in_its_tile():
-    waiting = as_waiting(found((10, 10, 30, 30), (90, 10, 120, 30), (100, 0, 110, 10)), 1, PAIR)
+    waiting = as_waiting([(1, found((10, 10, 30, 30), (90, 10, 120, 30), (100, 0, 110, 10)))], PAIR)
     assert waiting.boxes.tolist() == [[90, 10, 110, 30], [170, 10, 180, 30]]
     assert waiting.part_tile.tolist() == [1, 1]
 
 
 def test_only_sides_with_a_tile_beyond_face_one():
-    waiting = as_waiting(found((0, 0, 10, 10), (90, 90, 100, 100)), 1, PAIR)
+    waiting = as_waiting([(1, found((0, 0, 10, 10), (90, 90, 100, 100)))], PAIR)
     assert waiting.part_faces.tolist() == [[True, False, False, False], [False] * 4]
 
 
 def test_parts_stay_with_their_objects():
-    one, two = as_waiting(found((0, 0, 9, 9), (20, 20, 29, 29)), 0, PAIR), as_waiting(found((50, 50, 59, 59)), 1, PAIR)
+    one = as_waiting([(0, found((0, 0, 9, 9), (20, 20, 29, 29)))], PAIR)
+    two = as_waiting([(1, found((50, 50, 59, 59)))], PAIR)
     both = Waiting.concatenate([one, two])
     assert both.part_of.tolist() == [0, 1, 2]
     kept = both.take(np.array([False, True, True]))
     assert kept.part_of.tolist() == [0, 1]
     assert kept.part_tile.tolist() == [0, 1]
     assert np.array_equal(kept.boxes[kept.part_of], kept.part_boxes)
+
+
+def test_tiles_taken_together_are_what_they_are_one_by_one():
+    shown = [(1, found((0, 0, 10, 10), (30, 20, 60, 80))), (0, found()), (0, found((90, 90, 100, 100)))]
+    together = as_waiting(shown, PAIR)
+    one_by_one = Waiting.concatenate([as_waiting([one], PAIR) for one in shown])
+    assert all(np.array_equal(column, getattr(one_by_one, name)) for name, column in vars(together).items())
+    assert len(as_waiting([], PAIR)) == 0
