@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qgis.PyQt.QtCore import QCoreApplication
+from .translation import translate
 
 
 def tr(text: str) -> str:
-    """Translate a text of the plugin."""
-    return QCoreApplication.translate("Tilehawk", text)
+    """Translate a text of the plugin, given in English as it stands in the catalogues."""
+    return translate(text)
 
 
 def counted(objects: Mapping[str, int]) -> str:

@@ -1,0 +1,36 @@
+"""The words of the user's language: catalogues in resources/translations, English text to translated text.
+
+Plain JSON, read once: a compiled Qt catalogue would be a binary file in the package, and a Python translator inside Qt
+would be asked for every word of QGIS.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+from qgis.core import QgsApplication
+
+FOLDER = Path(__file__).parent.parent / "resources" / "translations"
+
+
+def catalogue_path(locale: str) -> Path | None:
+    """File for a locale such as `pt_BR`: that of the locale itself, else of its language; None where there is none."""
+    for name in (locale, locale.split("_", maxsplit=1)[0]):
+        path = FOLDER / f"{name}.json"
+        if path.is_file():
+            return path
+    return None
+
+
+@lru_cache(maxsize=1)
+def catalogue(locale: str) -> dict[str, str]:
+    """Texts of a locale by their English; empty for English and for languages that are not there."""
+    path = catalogue_path(locale)
+    return {} if path is None else json.loads(path.read_text("utf-8"))
+
+
+def translate(text: str) -> str:
+    """Give the text in the language that QGIS shows; the English where there is no other."""
+    return catalogue(QgsApplication.locale()).get(text, text)
