@@ -8,13 +8,13 @@ from pathlib import Path
 
 from qgis.core import QgsApplication
 
-from ..core.job.environment.downloads import fetch_url
+from ..core.job.environment.downloads import Fetch, fetch_url
 from ..core.job.environment.environment import Environment, default_folder
 from ..core.job.environment.selftest import python_of
 from ..core.job.environment.state import InstallOptions
 from ..core.job.errors import WorkerError
 from ..core.job.worker import Worker
-from .network import fetch, proxy_for
+from .network import make_fetch, proxy_for
 from .settings import Settings
 from .wording import tr
 
@@ -23,13 +23,15 @@ VARIABLE = "TILEHAWK_PYTHON"
 PACKAGE_INDEX = "https://pypi.org/simple"
 
 
-def own_environment(settings: Settings) -> Environment:
-    """Give the environment that 'Install' makes, in the user's data folder, shared by all QGIS profiles.
-
-    Its installer comes through QGIS's network, or through the proxy of the settings where they name one.
-    """
+def own_environment(settings: Settings, fetch: Fetch = fetch_url) -> Environment:
+    """Give the environment that 'Install' makes, in the user's data folder, shared by all QGIS profiles."""
     folder = Path(settings.environment_folder) if settings.environment_folder else default_folder()
-    return Environment(folder, fetch=partial(fetch_url, proxy=settings.proxy) if settings.proxy else fetch)
+    return Environment(folder, fetch=fetch)
+
+
+def installer_fetch(settings: Settings) -> Fetch:
+    """Say how the installer comes: through QGIS's network, or the proxy of the settings; for the main thread."""
+    return partial(fetch_url, proxy=settings.proxy) if settings.proxy else make_fetch()
 
 
 def install_options(settings: Settings) -> InstallOptions:

@@ -9,7 +9,7 @@ from ..core.job.environment.selftest import check_python
 from ..core.job.environment.state import READY, Plan, State
 from ..core.job.errors import TilehawkError, WorkerError
 from ..core.job.events import Event
-from .environment import find_python, install_options, own_environment
+from .environment import find_python, install_options, installer_fetch, own_environment
 from .settings import Settings
 from .wording import duration, tr
 
@@ -92,7 +92,7 @@ class InstallTask(EnvironmentTask):
 
     def __init__(self, settings: Settings, anew: bool) -> None:
         super().__init__(tr("Installing Tilehawk's Python environment"))
-        environment = own_environment(settings)
+        environment = own_environment(settings, installer_fetch(settings))
         self._options = install_options(settings)
         self._install = environment.repair if anew else environment.install
         self.text, self.percent, self.notices = tr("Starting…"), 0.0, ""  # for who looks later

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -10,7 +12,7 @@ from qgis.core import QgsBlockingNetworkRequest, QgsFeedback, QgsNetworkAccessMa
 from qgis.PyQt.QtCore import QTimer, QUrl
 from qgis.PyQt.QtNetwork import QNetworkProxy, QNetworkProxyQuery, QNetworkRequest
 
-from ..core.job.environment.downloads import Progressed
+from ..core.job.environment.downloads import Fetch, Progressed
 
 POLL_MS = 200
 SCHEMES = {  # socks5h: names are looked up by the proxy, as Qt does
@@ -20,12 +22,18 @@ SCHEMES = {  # socks5h: names are looked up by the proxy, as Qt does
 }
 
 
-def fetch(url: str, path: Path, progressed: Progressed) -> None:
-    """Fetch a URL into a file with QGIS's proxy, certificates and log-ins; for any thread but the main one.
+def make_fetch() -> Fetch:
+    """Make what fetches with QGIS's proxy, certificates and log-ins; called in the main thread, used in any other."""
+    manager = QgsNetworkAccessManager.instance()
+    return partial(_fetch, (manager.fallbackProxy(), manager.excludeList(), manager.noProxyList()))
 
-    A user and a password in the URL are sent along. Raises OSError with the reason, and what `progressed` raises, which
-    is asked even while nothing comes.
+
+def _fetch(proxies: tuple[QNetworkProxy, list[str], list[str]], url: str, path: Path, progressed: Progressed) -> None:
+    """Fetch a URL into a file. A user and a password in the URL are sent along.
+
+    Raises OSError with the reason, and what `progressed` raises, which is asked even while nothing comes.
     """
+    QgsNetworkAccessManager.instance().setFallbackProxyAndExcludes(*proxies)  # a pooled thread's is as old as itself
     request, feedback = QgsBlockingNetworkRequest(), QgsFeedback()
     raised: list[BaseException] = []
     at = [0, 0]
@@ -51,7 +59,7 @@ def fetch(url: str, path: Path, progressed: Progressed) -> None:
     if raised:
         raise raised[0]
     if failed != QgsBlockingNetworkRequest.ErrorCode.NoError:
-        raise OSError(request.errorMessage())
+        raise OSError(_reason(request))
     path.write_bytes(bytes(request.reply().content()))
 
 
@@ -63,6 +71,14 @@ def proxy_for(url: str) -> str | None:
     user = f"{quote(proxy.user(), safe='')}:{quote(proxy.password(), safe='')}@" if proxy.user() else ""
     port = f":{proxy.port()}" if proxy.port() else ""
     return f"{SCHEMES[proxy.type()]}://{user}{proxy.hostName()}{port}"
+
+
+def _reason(request: QgsBlockingNetworkRequest) -> str:
+    """What went wrong, with the status in words that servers of HTTP/2 leave out."""
+    status = request.reply().attribute(QNetworkRequest.Attribute.HttpStatusCodeAttribute)
+    if status in set(HTTPStatus):
+        return f"HTTP Error {status}: {HTTPStatus(status).phrase}"
+    return request.errorMessage()
 
 
 def _request(url: str) -> QNetworkRequest:

@@ -63,7 +63,7 @@ class MadeUp(Environment):
 def made_up(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "ROOT", tmp_path / "plugin")
     for module in (environment, environment_panel, environment_tasks, set_up_dialog):
-        monkeypatch.setattr(module, "own_environment", lambda settings: MadeUp(tmp_path / "data"))
+        monkeypatch.setattr(module, "own_environment", lambda settings, fetch=None: MadeUp(tmp_path / "data"))
     for name, value in (("now", NOTHING), ("end", DONE), ("waits", False), ("asked", [])):
         monkeypatch.setattr(MadeUp, name, value)
     yield
