@@ -10,7 +10,7 @@ from typing import Optional  # Python 3.9 evaluates these hints at run time
 
 from .augmentation import Augmentation
 from .card import BACKBONES
-from .checks import is_gdal_name, require_device, require_file, require_folder_of, require_layer
+from .checks import require_device, require_file, require_folder_of, require_layer
 from .errors import InvalidJob
 
 OPTIMISERS = ("adamw", "sgd")
@@ -25,7 +25,7 @@ class TrainJob:
     """Train a model from folders of labelled images, from rasters with layers of labels, or from both.
 
     Labels. `data`: folders in any of the known formats (`annotations.csv`, COCO, Pascal VOC, YOLO, KITTI, ArcGIS).
-    `rasters`: raster files or GDAL names. `labels`: a vector layer for each raster, `file` or `file|layername=x`, or
+    `rasters`: raster files. `labels`: a vector layer for each raster, `file` or `file|layername=x`, or
     one for all of them. `class_field`: field with the class; None: all objects are of the first of `classes`, or
     "object". `ignore_field`: true where an object is doubtful. `size_m`: side of the box around a point, ground metres;
     `size_field` holds it by object and goes before. `area`: polygon layer in which all objects are labelled; `extent`:
@@ -124,8 +124,7 @@ def _check_sources(job: TrainJob) -> None:
         if not Path(folder).is_dir():
             raise InvalidJob(f"The folder '{folder}' does not exist.")
     for raster in job.rasters:
-        if not is_gdal_name(raster):
-            require_file(raster, "raster")
+        require_file(raster, "raster")
     if job.rasters and len(job.labels) not in (1, len(job.rasters)):
         raise InvalidJob("Give one layer of labels for each raster, or one for all of them.")
     if job.labels and not job.rasters:

@@ -1,13 +1,14 @@
 """Three parts of labelled ground, by blocks: to learn from, to choose the best epoch, and to test."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from ..detections.detections import Detections
 from .labels import SHARES, LabelledImage, within
 
 LEAST_TILES = 1.5  # side of a block: a window of training must fit in with room to move
@@ -17,23 +18,33 @@ FEW_TO_LEARN = 50
 FEW_TO_JUDGE = 30
 
 
-def split_by_blocks(image: LabelledImage, size: tuple[int, int], tile_px: float, seed: int) -> list[LabelledImage]:
-    """Part an image of (width, height) px into blocks of 1.5 to 4 tiles, each of one split with its own area.
+@dataclass(frozen=True)
+class Ground:
+    """Labelled ground to be parted: an image, its width and height, and the side of a training tile, px of its file."""
+
+    image: LabelledImage
+    size: tuple[int, int]
+    tile_px: float
+
+
+def split_by_blocks(grounds: Sequence[Ground], seed: int) -> list[LabelledImage]:
+    """Part images into blocks of 1.5 to 4 tiles, each of one split with its own area; a small image is one block.
 
     Windows are drawn within a block, so that none straddles two parts; an object that a block's border cuts is to
     ignore on both sides. Objects are spread over the parts in the shares 70, 15 and 15 %, as far as blocks allow; a
     part stays empty where too few blocks hold objects. The same seed gives the same parts.
     """
-    whole = shapely.box(0, 0, *size)
-    area = whole if image.area is None else image.area.intersection(whole)
-    blocks = [part for part in (area.intersection(cell) for cell in _cells(area, tile_px)) if part.area > 0]
-    truths = [within(image.truth, block) for block in blocks]
-    counts = np.array([len(t) if t.ignore is None else int((~t.ignore).sum()) for t in truths])
-    splits = _assigned(counts, np.array([block.area for block in blocks]), seed)
-    return [
-        replace(image, truth=truth, split=split, area=block)
-        for block, truth, split in zip(blocks, truths, splits, strict=True)
+    areas = [_labelled(ground) for ground in grounds]
+    tiles = [area.area / ground.tile_px**2 for area, ground in zip(areas, grounds, strict=True)]
+    side = min(max(LEAST_TILES, math.sqrt(sum(tiles) / BLOCKS)), MOST_TILES)
+    blocks = [
+        replace(ground.image, truth=within(near, block), area=block)
+        for ground, area in zip(grounds, areas, strict=True)
+        for block, near in _parted(ground, area, side * ground.tile_px)
     ]
+    weights = np.array([block.area.area for block in blocks])
+    splits = _assigned(np.array([count_objects(block) for block in blocks]), weights, seed)
+    return [replace(block, split=split) for block, split in zip(blocks, splits, strict=True)]
 
 
 def to_map(image: LabelledImage, transform: Sequence[float]) -> BaseGeometry:
@@ -60,12 +71,31 @@ def small_samples(objects: dict[str, int]) -> list[str]:
     return found
 
 
-def _cells(area: BaseGeometry, tile_px: float) -> list[BaseGeometry]:
+def _labelled(ground: Ground) -> BaseGeometry:
+    whole = shapely.box(0, 0, *ground.size)
+    return whole if ground.image.area is None else ground.image.area.intersection(whole)
+
+
+def count_objects(image: LabelledImage) -> int:
+    """Count the objects of an image that are not to ignore."""
+    ignore = image.truth.ignore
+    return len(image.truth) if ignore is None else int((~ignore).sum())
+
+
+def _parted(ground: Ground, area: BaseGeometry, side: float) -> Iterator[tuple[BaseGeometry, Detections]]:
+    """Blocks of an area, about `side` px wide, each with the objects that touch it."""
     x0, y0, x1, y1 = area.bounds
-    side = min(max(LEAST_TILES * tile_px, math.sqrt(area.area / BLOCKS)), MOST_TILES * tile_px)
     cols, rows = (max(1, int(length / side)) for length in (x1 - x0, y1 - y0))
     x, y = np.linspace(x0, x1, cols + 1), np.linspace(y0, y1, rows + 1)
-    return [shapely.box(x[i], y[j], x[i + 1], y[j + 1]) for j in range(rows) for i in range(cols)]
+    truth = ground.image.truth
+    tree = shapely.STRtree(shapely.box(*truth.boxes.T))
+    shapely.prepare(area)
+    for j in range(rows):
+        for i in range(cols):
+            cell = shapely.box(x[i], y[j], x[i + 1], y[j + 1])
+            block = cell if area.contains(cell) else area.intersection(cell)
+            if block.area > 0:
+                yield block, truth.take(np.sort(tree.query(block)))
 
 
 def _assigned(counts: np.ndarray, areas: np.ndarray, seed: int) -> list[str]:

@@ -34,7 +34,8 @@ class Layer:
     """A layer of labels, `file` or `file|layername=x`. `class_field` None: all objects are of the class `class_name`.
 
     `size_m`: side of a point's box, ground metres; `size_field` holds it by object and goes before. `ignore_field`:
-    true where an object is doubtful. `area`: a polygon layer in which all objects are labelled; None: the whole raster.
+    true where an object is doubtful. `area`: a polygon layer in which all objects are labelled; `extent`: the same as
+    xmin, ymin, xmax, ymax in the CRS `extent_crs` (WKT; None: the raster's); both None: the whole raster.
     """
 
     path: str
@@ -44,6 +45,8 @@ class Layer:
     size_field: str | None = None
     ignore_field: str | None = None
     area: str | None = None
+    extent: tuple[float, float, float, float] | None = None
+    extent_crs: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,9 @@ def read_layer(layer: Layer, raster: Path, repairs: Repairs) -> Records:
     shapes, columns = _read(layer.path, wanted, ground, repairs)
     name = Path(layer.path.split("|")[0]).name
     records = Records(raster, raster.parent, images={raster.name: None})
-    if layer.area is not None:
-        records.areas[raster.name] = _area(layer.area, ground, repairs)
     frame = shapely.box(0, 0, ground.width, ground.height)
+    if layer.area is not None or layer.extent is not None:
+        records.areas[raster.name] = _labelled_area(layer, raster.name, ground, repairs)
     for i in np.flatnonzero(shapely.intersects(shapes, frame)).tolist():
         where = f"object {i + 1} of '{name}'"
         label = str(columns[layer.class_field][i] if layer.class_field else layer.class_name).strip()
@@ -120,12 +123,18 @@ def _ground(raster: Path) -> _Ground:
     return _Ground(transform, CRS.from_wkt(wkt) if wkt else None, side, width, height)
 
 
-def _area(source: str, ground: _Ground, repairs: Repairs) -> BaseGeometry:
-    shapes, _ = _read(source, [], ground, repairs)
-    polygons = shapes[shapely.get_dimensions(shapes) == 2]
-    area = shapely.union_all(polygons).intersection(shapely.box(0, 0, ground.width, ground.height))
-    if not area.area > 0:
-        raise LabelError(f"No polygon of the area layer '{source}' lies on the raster.")
+def _labelled_area(layer: Layer, raster: str, ground: _Ground, repairs: Repairs) -> BaseGeometry:
+    area: BaseGeometry = shapely.box(0, 0, ground.width, ground.height)
+    if layer.area is not None:
+        shapes, _ = _read(layer.area, [], ground, repairs)
+        area = area.intersection(shapely.union_all(shapes[shapely.get_dimensions(shapes) == 2]))
+        if not area.area > 0:
+            raise LabelError(f"No polygon of the area layer '{layer.area}' lies on the raster '{raster}'.")
+    if layer.extent is not None:
+        drawn = np.array([shapely.box(*layer.extent)])
+        area = area.intersection(_in_px(drawn, layer.extent_crs, ground, "extent", Repairs())[0])
+        if not area.area > 0:
+            raise LabelError(f"The extent does not meet the labelled ground of the raster '{raster}'.")
     return area
 
 
@@ -152,7 +161,16 @@ def _read(
     if broken.any():
         repairs.add("Invalid geometries were made valid", f"'{name}'", int(broken.sum()))
         shapes[broken] = shapely.make_valid(shapes[broken])
-    to_raster = _to_raster(meta["crs"], ground, name, len(shapes), repairs)
+    shapes = _in_px(shapes, meta["crs"], ground, name, repairs)
+    placed = np.isfinite(shapely.bounds(shapes)).reshape(-1, 4).all(axis=1)
+    if not placed.all():
+        repairs.add("Objects that the raster's CRS cannot describe were left out", f"'{name}'", int((~placed).sum()))
+    return shapes[placed], {column: fields[column][drawn][placed] for column in columns}
+
+
+def _in_px(shapes: np.ndarray, crs: str | None, ground: _Ground, name: str, repairs: Repairs) -> np.ndarray:
+    """Geometries of a CRS in px of the raster."""
+    to_raster = _to_raster(crs, ground, name, len(shapes), repairs)
     if to_raster is not None and len(shapes) and (shapely.get_dimensions(shapes) > 0).any():
         longest = max(np.ptp(shapely.total_bounds(shapes).reshape(2, 2), axis=0))
         shapes = shapely.segmentize(shapes, longest / EDGE_POINTS) if longest > 0 else shapes
@@ -162,11 +180,7 @@ def _read(
         x, y = points.T if to_raster is None else to_raster(*points.T)
         return np.column_stack(to_px @ (np.asarray(x), np.asarray(y)))
 
-    shapes = shapely.transform(shapes, moved)
-    placed = np.isfinite(shapely.bounds(shapes)).reshape(-1, 4).all(axis=1)
-    if not placed.all():
-        repairs.add("Objects that the raster's CRS cannot describe were left out", f"'{name}'", int((~placed).sum()))
-    return shapes[placed], {column: fields[column][drawn][placed] for column in columns}
+    return shapely.transform(shapes, moved)
 
 
 def _to_raster(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,13 +6,17 @@ import pytest
 import shapely
 
 from core.detections.detections import Detections
-from core.training.blocks import small_samples, split_by_blocks, to_map
+from core.training.blocks import Ground, small_samples, split_by_blocks, to_map
 from core.training.labels import LabelledImage
 
 
 def scene(count: int = 400, side: int = 2000, seed: int = 0, area: shapely.Polygon | None = None) -> LabelledImage:
     corners = np.random.default_rng(seed).uniform(0, side - 12, (count, 2))
     return LabelledImage(Path("scene.tif"), Detections.truth(np.hstack([corners, corners + 12])), "train", area)
+
+
+def parted(image: LabelledImage, size: tuple[int, int], tile_px: float, seed: int) -> list[LabelledImage]:
+    return split_by_blocks([Ground(image, size, tile_px)], seed)
 
 
 def counted(parts: list[LabelledImage]) -> dict[str, int]:
@@ -23,7 +28,7 @@ def counted(parts: list[LabelledImage]) -> dict[str, int]:
 
 
 def test_blocks_part_the_ground_without_gap_or_overlap():
-    parts = split_by_blocks(scene(), (2000, 2000), 256, 0)
+    parts = parted(scene(), (2000, 2000), 256, 0)
     assert shapely.union_all([part.area for part in parts]).equals(shapely.box(0, 0, 2000, 2000))
     assert sum(part.area.area for part in parts) == pytest.approx(2000 * 2000)
     assert {part.split for part in parts} == {"train", "val", "test"}
@@ -35,7 +40,7 @@ def test_blocks_part_the_ground_without_gap_or_overlap():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_objects_are_shared_out_and_each_counts_once(seed):
-    parts = split_by_blocks(scene(seed=seed), (2000, 2000), 256, seed)
+    parts = parted(scene(seed=seed), (2000, 2000), 256, seed)
     found = counted(parts)
     whole = sum(found.values())
     assert 300 < whole <= 400
@@ -47,23 +52,21 @@ def test_objects_are_shared_out_and_each_counts_once(seed):
 
 def test_an_object_on_a_border_is_to_ignore_on_both_sides():
     truth = Detections.truth(np.array([[1590, 10, 1610, 30], [100, 100, 120, 120]]))
-    parts = split_by_blocks(LabelledImage(Path("scene.tif"), truth, "train"), (4000, 1000), 512, 0)
+    parts = parted(LabelledImage(Path("scene.tif"), truth, "train"), (4000, 1000), 512, 0)
     met = [part for part in parts if (part.truth.boxes[:, 0] == 1590).any()]
     assert len(met) == 2
     assert all(part.truth.ignore[part.truth.boxes[:, 0] == 1590].all() for part in met)
 
 
 def test_the_same_seed_gives_the_same_parts_and_another_one_others():
-    one, same, other = (
-        [part.split for part in split_by_blocks(scene(40), (2000, 2000), 128, seed)] for seed in (1, 1, 2)
-    )
+    one, same, other = ([part.split for part in parted(scene(40), (2000, 2000), 128, seed)] for seed in (1, 1, 2))
     assert one == same
     assert one != other
 
 
 def test_only_labelled_ground_is_parted():
     area = shapely.Point(1000, 1000).buffer(700)
-    parts = split_by_blocks(scene(area=area), (2000, 2000), 256, 0)
+    parts = parted(scene(area=area), (2000, 2000), 256, 0)
     assert shapely.union_all([part.area for part in parts]).symmetric_difference(area).area < 1e-3
 
 
@@ -71,11 +74,24 @@ def test_only_labelled_ground_is_parted():
 def test_too_few_blocks_with_objects_leave_parts_empty(count, splits):
     boxes = np.array([[10, 10, 20, 20], [1900, 1900, 1910, 1910]], float)[:count]
     image = LabelledImage(Path("scene.tif"), Detections.truth(boxes), "train")
-    assert {part.split for part in split_by_blocks(image, (2000, 2000), 256, 0)} == splits
+    assert {part.split for part in parted(image, (2000, 2000), 256, 0)} == splits
 
 
 def test_a_small_image_is_one_block():
-    assert len(split_by_blocks(scene(20, 300), (300, 300), 256, 0)) == 1
+    assert len(parted(scene(20, 300), (300, 300), 256, 0)) == 1
+
+
+def test_several_images_share_one_split():
+    """Ten small images, each of one block, and one large image at half the resolution."""
+    small = [Ground(replace(scene(20, 300, i), path=Path(f"{i}.tif")), (300, 300), 256) for i in range(10)]
+    parts = split_by_blocks([*small, Ground(scene(200), (2000, 2000), 512)], 0)
+    assert len([part for part in parts if part.path.name != "scene.tif"]) == 10
+    found = counted(parts)
+    assert found["train"] / sum(found.values()) == pytest.approx(0.7, abs=0.08)
+    assert {part.split for part in parts} == {"train", "val", "test"}
+    large = [np.array(part.area.bounds) for part in parts if part.path.name == "scene.tif"]
+    assert len(large) > 1
+    assert min(min(bounds[2:] - bounds[:2]) for bounds in large) >= 1.5 * 512 - 1e-6
 
 
 def test_blocks_are_told_on_the_map():

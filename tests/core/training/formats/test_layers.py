@@ -119,6 +119,22 @@ def test_objects_outside_of_the_labelled_area_go_and_cut_ones_are_to_ignore(tmp_
     assert repairs.counts == {"Objects outside of the labelled area were left out": 1}
 
 
+def test_an_extent_limits_the_labelled_area_in_whatever_crs(tmp_path, raster):
+    objects = [square(10, 10, 20, 20), square(150, 10, 160, 20)]
+    path = layer(tmp_path / "l.gpkg", objects)
+    west, south, east, north = square(0, 0, 100, 100).bounds
+    there = Transformer.from_crs(CRS, "EPSG:3857", always_xy=True).transform_bounds(west, south, east, north)
+    for extent, crs in (((west, south, east, north), None), (there, "EPSG:3857")):
+        image = check(read_layer(Layer(path, extent=extent, extent_crs=crs), raster, Repairs()), None, Repairs())[0][0]
+        assert len(image.truth) == 1
+        assert image.area.bounds == pytest.approx((0, 0, 100, 100), abs=4)
+    half = layer(tmp_path / "a.gpkg", [square(0, 0, 50, 100)])
+    records = read_layer(Layer(path, area=half, extent=(west, south, east, north)), raster, Repairs())
+    assert records.areas["scene.tif"].bounds == pytest.approx((0, 0, 50, 100))
+    with pytest.raises(LabelError, match=r"The extent does not meet the labelled ground of the raster 'scene\.tif'"):
+        read_layer(Layer(path, extent=(0.0, 0.0, 1.0, 1.0)), raster, Repairs())
+
+
 def test_what_cannot_be_used_is_told(tmp_path, raster):
     path = layer(tmp_path / "l.gpkg", [square(10, 20, 30, 50)], kind=["pool"])
     far = layer(tmp_path / "a.gpkg", [square(500, 500, 600, 600)])
