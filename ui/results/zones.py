@@ -48,7 +48,7 @@ class ZoneCount(QObject):
         self._context.setProject(QgsProject.instance())
         self._feedback: QgsProcessingFeedback | None = QgsProcessingFeedback(False)
         self._name = tr("{found} by {zones}").format(found=found.name(), zones=zones.name())
-        self._output: str = zones.id()
+        self._zones: QgsVectorLayer | None = zones
         centres = QgsProcessingUtils.generateTempFilename("centres.gpkg")
         self._steps = [("native:centroids", {"INPUT": _shown(found), "ALL_PARTS": False, "OUTPUT": centres})]
         taken = {field.name().casefold() for field in zones.fields()}
@@ -64,7 +64,7 @@ class ZoneCount(QObject):
         """Take the next step."""
         name, values = self._steps.pop(0)
         if "POINTS" in values:
-            values["POLYGONS"] = self._output
+            values["POLYGONS"] = self._zones
         self._algorithm = QgsApplication.processingRegistry().createAlgorithmById(name)
         if self._algorithm is None:
             self._end()
@@ -97,11 +97,11 @@ class ZoneCount(QObject):
             self.failed.emit(" ".join([tr("The objects could not be counted by zone."), *why]))
             return
         if self._algorithm.name() == "countpointsinpolygon":
-            self._output = results["OUTPUT"]
+            self._zones = self._context.takeResultLayer(results["OUTPUT"])
         if self._steps:
             QTimer.singleShot(0, self.start)  # not in the middle of the task's signal
             return
-        layer = self._context.takeResultLayer(self._output)
+        layer = self._zones
         self._end()
         layer.setName(self._name)
         _label(layer, self.field)
@@ -111,7 +111,7 @@ class ZoneCount(QObject):
         QTimer.singleShot(0, self._release)
 
     def _release(self) -> None:
-        self._context = self._feedback = self._algorithm = None
+        self._context = self._feedback = self._algorithm = self._zones = None
 
 
 def _shown(layer: QgsVectorLayer) -> QgsProcessingFeatureSourceDefinition:
