@@ -36,6 +36,25 @@ class Lattice:
             axis=1,
         )
 
+    def sees_best(self, tiles: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """Tell (N,) bool whether no other active tile sees points (N, 2) farther from the edges of its view.
+
+        Of tiles that see a point equally well, the first does. Tiles that overlap by at most half are assumed.
+        """
+        own = self._depth(tiles, points)
+        best = np.ones(len(tiles), bool)
+        beside = self.neighbours(tiles)
+        corners = [np.where(t[:, None] < 0, -1, self.neighbours(t)) for t in beside.T[[LEFT, RIGHT]]]
+        for others in (*beside.T, *(c[:, side] for c in corners for side in (TOP, BOTTOM))):
+            there = (others >= 0) & self.active[others]
+            depth = np.where(there, self._depth(others, points), -np.inf)
+            best &= (depth < own) | ((depth == own) & (others > tiles))
+        return best
+
+    def _depth(self, tiles: np.ndarray, points: np.ndarray) -> np.ndarray:
+        views = self.views[tiles]
+        return np.minimum(points - views[:, :2], views[:, 2:] - points).min(axis=1)
+
     def blocks(self, tiles: np.ndarray) -> np.ndarray:
         """Rectangles (B, 4), one for each run of rows that hold some of `tiles` (a mask); they contain those tiles.
 

@@ -10,15 +10,11 @@ come from simulated scenes with an ideal detector, where this rule reached a mea
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from .conflicts import conflicts, exposed
 from .detections import Detections
-from .joining import join
 from .lattice import Lattice
-from .suppression import decide
+from .rules import Rule, seams
 from .waiting import Waiting, as_waiting
 
 
@@ -29,10 +25,18 @@ class Merger:
     row by row, what lies in about one row of tiles.
     """
 
-    def __init__(self, views: np.ndarray, windows: np.ndarray, cols: int, active: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        views: np.ndarray,
+        windows: np.ndarray,
+        cols: int,
+        active: np.ndarray | None = None,
+        rule: Rule = seams,
+    ) -> None:
         """`views`, `windows` (T, 4) and `active` (T,) as in `Lattice`; without `active` every tile delivers."""
         active = np.ones(len(windows), bool) if active is None else np.asarray(active, bool).ravel()
         self._lattice = Lattice(np.asarray(windows, np.float64), np.asarray(views, np.float64), cols, active)
+        self._rule = rule
         self._read = ~active
         self._waiting = as_waiting([], self._lattice)
         self._shown: list[tuple[int, Detections]] = []
@@ -65,13 +69,7 @@ class Merger:
 
     def finals(self) -> Detections:
         """Let go what no tile still to come can change: float64, in the grid frame, in no particular order."""
-        found = join(self.waiting(), self._lattice)
-        faces = found.part_faces & ~self._read[self._lattice.neighbours(found.part_tile)]
-        found = replace(found, part_faces=faces)
-        grows = np.zeros(len(found), bool)
-        grows[found.part_of[faces.any(axis=1)]] = True
-        doubtful = grows | exposed(found, grows, self._lattice.blocks(~self._read))
-        lives, dead = decide(*conflicts(found, grows), doubtful)
+        found, lives, dead = self._rule(self.waiting(), self._lattice, self._read)
         self._waiting = found.take(~lives & ~dead)
         return Detections(found.boxes[lives], found.scores[lives], found.labels[lives])
 
