@@ -133,7 +133,7 @@ class _Plot:
         end = x > (LEFT + WIDTH) * 0.6
         if mark.y is None:
             line = _rule(x, TOP, x, HEIGHT - BOTTOM, 0.8, 'stroke-dasharray="3 3"')
-            return line + _text(x - 5 if end else x + 5, TOP + 11, mark.text, "end" if end else "start")
+            return line + _text(x - 5 if end else x + 5, HEIGHT - BOTTOM - 7, mark.text, "end" if end else "start")
         y = self.y(min(max(mark.y, self.y0), self.y1))
         low = y < TOP + 24
         dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="none" stroke="currentColor" stroke-width="2"/>'

@@ -82,7 +82,7 @@ def worst_false_finds(judged: Sequence[Judged], count: int) -> list[Place]:
     """Detections that are wrong: those with the highest scores."""
     places = []
     for number, each in enumerate(judged):
-        best, other = _best_overlaps(each.kept.boxes, each.look.truth.boxes)
+        best, other = _best_overlaps(each.kept.boxes, each.look.truth.boxes, each.look.truth.ignore)
         rows = np.flatnonzero(~each.hit & ~each.excused)
         places += [(-each.kept.scores[row], Place(number, int(row), best[row], int(other[row]))) for row in rows]
     return [place for _, place in sorted(places, key=lambda item: item[0])[:count]]
@@ -102,10 +102,11 @@ def sample_windows(looks: Sequence[Look], count: int, side: int) -> list[tuple[i
     """
     windows = []
     for number, look in enumerate(looks):
-        if look.read is None or not len(look.truth):
+        boxes = look.truth.boxes if look.truth.ignore is None else look.truth.boxes[~look.truth.ignore]
+        if look.read is None or not len(boxes):
             continue
         width, height = (min(side, extent) for extent in look.size)
-        centres = (look.truth.boxes[:, :2] + look.truth.boxes[:, 2:]) / 2
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
         cells = np.unique(np.floor(centres / [width, height]).astype(int), axis=0)
         for x, y in (cells * [width, height]).tolist():
             corner = min(max(x, 0), look.size[0] - width), min(max(y, 0), look.size[1] - height)
@@ -114,13 +115,16 @@ def sample_windows(looks: Sequence[Look], count: int, side: int) -> list[tuple[i
     return [windows[i] for i in chosen.tolist()] if windows else []
 
 
-def _best_overlaps(boxes: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Highest IoU (N,) of each box with any of others, and the row (N,) of that one, -1 for none."""
+def _best_overlaps(
+    boxes: np.ndarray, others: np.ndarray, ignored: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Highest IoU (N,) of each box with any of others that is not ignored, and the row (N,) of it, -1 for none."""
     best, row = np.zeros(len(boxes)), np.full(len(boxes), -1)
     if len(boxes) and len(others):
         alike = np.zeros(len(boxes), np.int64), np.zeros(len(others), np.int64)
         a, b = overlapping_pairs_between(boxes, others, *alike)
         values = iou(boxes[a].astype(np.float64), others[b].astype(np.float64))
         order = np.argsort(values, kind="stable")
+        order = order if ignored is None else order[~ignored[b[order]]]
         best[a[order]], row[a[order]] = values[order], b[order]
     return best, row

@@ -90,6 +90,7 @@ def _outline(outline: Outline, zoom: float, wide: float, high: float) -> str:
     drawn += f'<rect {place} stroke="{outline.color}" stroke-width="1.8"{dash}/>'
     if outline.text:
         x, y = min(max(x0, 1), max(wide - 24, 1)), y0 - 4 if y0 > 14 else min(y1 + 12, high - 3)
-        style = f'fill="{outline.color}" stroke="#000" stroke-opacity=".7" stroke-width="2.5" paint-order="stroke"'
-        drawn += f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(outline.text)}</text>'
+        words = f'<text x="{x:.1f}" y="{y:.1f}" %s>{escape(outline.text)}</text>'
+        drawn += words % 'fill="none" stroke="#000" stroke-opacity=".7" stroke-width="2.5"'
+        drawn += words % f'fill="{outline.color}"'
     return drawn

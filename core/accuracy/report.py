@@ -13,7 +13,7 @@ from .metrics import Assessment
 from .page import facts, figure, headline, keys, page, paragraph, row, section, table
 from .pictures import FALSE, FOUND, IGNORED, MISSED, TRUE, Outline, picture
 
-SAMPLES, SAMPLE_SIDE = 6, 300  # how many, px on the page
+SAMPLES, SAMPLE_SIDE = 6, 216  # how many, px on the page
 SAMPLE_SIDES, LEAST_SAMPLE_PX, MOST_SAMPLE_PX = 14, 128, 600  # in sides of the median object; px of imagery
 WORST, CHIP_SIDE = 12, 150
 MOST_LINES = 8
@@ -60,13 +60,13 @@ def accuracy_parts(looks: Sequence[Look], classes: Sequence[str], iou: float, th
 
 def _overall(assessment: Assessment, iou: float, threshold: float) -> str:
     counts = assessment.counts(threshold, iou)
-    truth = counts.true_positives + counts.false_negatives
+    truth, wrong = counts.true_positives + counts.false_negatives, counts.false_positives
     if not truth:
         return paragraph("There is no object among the truth: nothing can be said of recall.", "warning")
     tell = (
-        f"Of {truth:,} objects {counts.true_positives:,} were found and {counts.false_negatives:,} missed; "
-        f"{counts.false_positives:,} detections are wrong. That is at an overlap (IoU) of {iou:g} and a score of "
-        f"{threshold:.3g} or more."
+        f"Of {truth:,} objects {counts.true_positives:,} were found and {counts.false_negatives:,} missed; {wrong:,} "
+        f"of the detections {'is' if wrong == 1 else 'are'} wrong. That is at an overlap (IoU) of {iou:g} and a score "
+        f"of {threshold:.3g} or more."
     )
     figures = {
         "precision: share of detections that are right": _share(counts.precision),
@@ -88,7 +88,7 @@ def _table(assessment: Assessment, classes: Sequence[str], iou: float, threshold
         shares += [assessment.average_precision(each, label) for each in ious]
         numbers = (counts.true_positives, counts.false_positives, counts.false_negatives)
         rows.append([name, *map(_share, shares), *(f"{number:,}" for number in numbers)])
-    return table(titles, rows if len(classes) > 1 else rows[-1:])
+    return table(titles, rows if len(classes) > 1 else rows[:1])
 
 
 def _curves(assessment: Assessment, classes: Sequence[str], iou: float, threshold: float) -> list[str]:
@@ -129,7 +129,9 @@ def _curves(assessment: Assessment, classes: Sequence[str], iou: float, threshol
 
 def _sample_px(looks: Sequence[Look]) -> int:
     """Side of the windows shown: wide enough for a dozen objects side by side."""
-    boxes = np.concatenate([look.truth.boxes for look in looks])
+    boxes = np.concatenate(
+        [look.truth.boxes if look.truth.ignore is None else look.truth.boxes[~look.truth.ignore] for look in looks]
+    )
     side = float(np.median((boxes[:, 2:] - boxes[:, :2]).max(axis=1))) if len(boxes) else 0.0
     return round(min(max(SAMPLE_SIDES * side, LEAST_SAMPLE_PX), MOST_SAMPLE_PX))
 
@@ -139,7 +141,11 @@ def _sample(judged: Judged, window: tuple[int, int, int, int]) -> str:
     x, y, width, height = window
     values = look.read(x, y, width, height) if look.read else np.zeros((3, height, width), np.uint8)
     panels = [_true_outlines(judged, window), _found_outlines(judged, window)]
-    return figure(picture(values, panels, SAMPLE_SIDE), look.name)
+    missed, wrong = (
+        sum(outline.color == color for outline in outlines)
+        for outlines, color in zip(panels, (MISSED, FALSE), strict=True)
+    )
+    return figure(picture(values, panels, SAMPLE_SIDE), f"{look.name}: {missed} missed, {wrong} wrong")
 
 
 def _worst(judged: Sequence[Judged], classes: Sequence[str]) -> str:
@@ -203,9 +209,8 @@ def _chip(judged: Judged, box: np.ndarray, color: str, said: str) -> str:
 def _true_outlines(judged: Judged, window: tuple[int, int, int, int], plain: bool = False) -> list[Outline]:
     truth, outlines = judged.look.truth, []
     for i, box in _within(truth.boxes, window):
-        ignored = truth.ignore is not None and truth.ignore[i]
-        color = IGNORED if ignored else MISSED if judged.missed[i] and not plain else TRUE
-        outlines.append(Outline(box, color, dashed=True))
+        if truth.ignore is None or not truth.ignore[i]:  # what is to ignore may be ground without any object
+            outlines.append(Outline(box, MISSED if judged.missed[i] and not plain else TRUE, dashed=True))
     return outlines
 
 
