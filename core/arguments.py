@@ -13,7 +13,7 @@ from typing import Any
 from .job.augmentation import Augmentation, parse_augmentation
 from .job.errors import InvalidJob
 from .job.factors import parse_factors
-from .job.jobs import DEVICES, DetectJob, EvaluateJob, ExportJob, TrainJob, is_gdal_name
+from .job.jobs import DEVICES, MERGE_RULES, DetectJob, EvaluateJob, ExportJob, TrainJob, is_gdal_name
 from .job.label_jobs import CHIP_FORMATS
 from .job.train_job import KNOWN_STARTS
 
@@ -231,6 +231,12 @@ def _add_detect(command: argparse.ArgumentParser) -> None:
         type=_list_of(str),
         metavar="flips,turns,scales",
         help="look at every tile in further ways, too: 2, 3 and 2 more passes",
+    )
+    add(
+        "--merge",
+        choices=MERGE_RULES,
+        default="seams",
+        help="how boxes of overlapping tiles become objects (seams); the others are there to compare with",
     )
 
 

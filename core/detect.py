@@ -14,6 +14,7 @@ from shapely.geometry.base import BaseGeometry
 
 from .detections.detections import Detections
 from .detections.merging import Merger
+from .detections.rules import rule_named
 from .detections.vectors import require_writable, write_detections
 from .imagery.area import area_in_grid
 from .imagery.examined import Examined
@@ -62,6 +63,7 @@ class Settings:
     tile_px: int
     overlap_px: int
     labels: np.ndarray
+    merge: str
 
     @staticmethod
     def of(job: DetectJob, card: ModelCard) -> Settings:
@@ -76,6 +78,7 @@ class Settings:
             tile_px=tile_px,
             overlap_px=_either(job.overlap_px, min(card.overlap_px, tile_px // 2)),
             labels=np.array(sorted(labels), np.int64),
+            merge=job.merge,
         )
 
 
@@ -129,6 +132,7 @@ def detect(
         "backend": backend.key,
         "batch_size": min(batch_size, detector.batch_limit),
         "augment": list(job.augment),
+        "merge": job.merge,
         "notices": watch.notices,
         "model": job.model,
         "raster": job.raster,
@@ -154,7 +158,8 @@ def look(
     `examined` takes note of the ground that was read. A batch that is too large for the device is told of.
     """
     limit = detector.batch_limit
-    merger = Merger(plan.views(), plan.windows(), plan.cols, plan.active)
+    rule = rule_named(settings.merge, settings.nms_overlap)
+    merger = Merger(plan.views(), plan.windows(), plan.cols, plan.active, rule)
     done = 0
     with closing(read_batches(raster, plan, batch_size, examined)) as batches:
         for indexes, images, valid in batches:

@@ -19,6 +19,7 @@ from .label_jobs import EvaluateJob, ExportJob
 from .train_job import TrainJob
 
 AUGMENTATIONS = ("flips", "turns", "scales")
+MERGE_RULES = ("seams", "centre", "nms")
 VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".fgb", ".parquet")
 DEFAULT_SCORE_FLOOR = 0.05
 
@@ -44,6 +45,7 @@ class DetectJob:
     `mask`: vector file whose polygons limit the area. `resolution_m`: ground metres, "model" (resample to the model's,
     the default) or "native" (leave the raster as it is). `bands`: from 1, in the order of the card's bands.
     `value_range`: low and high in source units, mapped to 0 and 255. `augment`: further ways to look at every tile.
+    `merge`: how the boxes of overlapping tiles become objects; `centre` and `nms` are there to compare with.
     """
 
     raster: str
@@ -63,6 +65,7 @@ class DetectJob:
     resolution_m: Union[float, str, None] = None
     classes: Optional[tuple[str, ...]] = None
     augment: tuple[str, ...] = ()
+    merge: str = "seams"
 
     def validate(self) -> None:
         """Check everything that can be checked without opening the raster or the model."""
@@ -75,6 +78,9 @@ class DetectJob:
         if unknown := set(self.augment) - set(AUGMENTATIONS):
             known = ", ".join(AUGMENTATIONS)
             raise InvalidJob(f"There is no augmentation '{min(unknown)}'; choose among {known}.")
+        if self.merge not in MERGE_RULES:
+            known = ", ".join(MERGE_RULES)
+            raise InvalidJob(f"There is no merging rule '{self.merge}'; choose among {known}.")
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def test_every_option_of_a_detection_arrives():
         *("--threshold", "0.4", "--score-floor", "0.1", "--nms-overlap", "0.3", "--tile", "640", "--overlap", "64"),
         *("--batch-size", "4", "--device", "cpu", "--bands", "4,1,2", "--value-range", "0,4095"),
         *("--mask", "/data/area.gpkg|layername=fields", "--resolution", "0.3", "--classes", "pool, Grüner Teich"),
-        *("--augment", "flips,scales"),
+        *("--augment", "flips,scales", "--merge", "nms"),
     )
     assert job == DetectJob(
         raster="/data/a.tif",
@@ -75,6 +75,7 @@ def test_every_option_of_a_detection_arrives():
         resolution_m=0.3,
         classes=("pool", "Grüner Teich"),
         augment=("flips", "scales"),
+        merge="nms",
     )
 
 

@@ -191,6 +191,17 @@ def test_augmentation_looks_again_and_finds_the_same(job, scene):
     assert (plain["augment"], result["augment"]) == ([], ["flips", "turns"])
 
 
+def test_other_merging_rules_are_there_to_compare_with(job, scene):
+    boxes = {}
+    for rule in ("seams", "centre", "nms"):
+        result = run(dataclasses.replace(job, tile_px=64, overlap_px=32, merge=rule))
+        assert result["merge"] == rule
+        boxes[rule] = bounds_of(job.output, "detections")
+    assert len(boxes["seams"]) == len(scene.boxes)
+    assert not np.array_equal(boxes["centre"], boxes["seams"]), "objects wider than the overlap stay in parts"
+    assert len(boxes["nms"]) > len(boxes["centre"])
+
+
 def test_the_result_tells_what_was_done(job, scene):
     result = run(dataclasses.replace(job, threshold=0.6, score_floor=0.5))
     counted = {"red thing": int(((scene.labels == 0) & (scene.scores >= 0.6)).sum())}
@@ -402,6 +413,7 @@ def test_an_empty_raster_gives_an_empty_layer(job, tmp_path, scene):
         ({"extent": (0.0, 0.0, 1.0, 1.0)}, InvalidJob, "extent"),
         ({"bands": (1, 2, 7)}, RasterError, "Band 7"),
         ({"threshold": 2.0}, InvalidJob, "threshold"),
+        ({"merge": "greedy"}, InvalidJob, "no merging rule 'greedy'; choose among seams, centre, nms"),
         ({"augment": ("mirrors",)}, InvalidJob, "no augmentation 'mirrors'; choose among flips, turns, scales"),
     ],
     ids=str,
