@@ -29,6 +29,7 @@ from .training.formats.repairs import Repairs
 from .training.labels import LabelledImage
 from .training.loop import Recipe, fit
 from .training.pictures import load_pictures, native_resolution, with_statistics
+from .training.report import write_report
 from .training.samples import Sampler
 from .training.validation import decisive_iou, figures, look_at, median_side, object_sizes
 
@@ -111,7 +112,17 @@ def train(job: TrainJob, report: Report, cancelled: Callable[[], bool]) -> dict[
     }
     card = replace(card, threshold=round(fitted.best["threshold"], 3), metrics=metrics, training=training)
     save_model(job.output, card, fitted.state)
-    return {"output": job.output, "metrics": metrics, "history": fitted.history, "seconds": training["seconds"]}
+    network.load_state_dict(fitted.state)
+    detector = Detector(card, network, backend)
+    found = [(picture, look_at(detector, picture, fill)) for picture in chosen]
+    page = write_report(job.output, card, fitted.history, found, metrics["split"])
+    return {
+        "output": job.output,
+        "report": page,
+        "metrics": metrics,
+        "history": fitted.history,
+        "seconds": training["seconds"],
+    }
 
 
 def _read_labels(job: TrainJob, report: Report) -> tuple[list[LabelledImage], tuple[str, ...]]:

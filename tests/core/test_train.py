@@ -120,12 +120,22 @@ def test_its_model_loads_and_finds(trained):
     job, result, _ = trained
     card, network = load_model(job.output)
     assert result["output"] == job.output
-    assert [path.name for path in Path(job.output).parent.iterdir()] == ["squares.safetensors"]
+    assert sorted(path.name for path in Path(job.output).parent.iterdir()) == ["squares.html", "squares.safetensors"]
     image, boxes = draw(7)
     found = Detector(card, network)(image[None, :3], card.threshold, card.nms_overlap)[0]
     centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
     hit = [((centres > box[:2]) & (centres < box[2:])).all(axis=1).any() for box in boxes]
     assert sum(hit) >= 3
+
+
+def test_a_page_beside_the_model_shows_how_it_learnt_and_what_it_finds(trained):
+    job, result, _ = trained
+    text = Path(result["report"]).read_text("utf-8")
+    assert result["report"] == str(Path(job.output).with_suffix(".html"))
+    for heading in ("Training", "Samples", "Worst misses", "Sizes and anchors", "Settings"):
+        assert f"<h2>{heading}</h2>" in text
+    assert text.count("data:image/png") >= 2
+    assert str(Path(job.output).parent) not in text
 
 
 def test_its_card_tells_what_the_model_is_and_how_it_was_made(trained):
