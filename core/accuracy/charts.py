@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 WIDTH, HEIGHT = 420, 280
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 46  # around the plot, px
 LEGEND_ROW, LETTER = 18, 6.4  # px
-MOST_POINTS = 300  # of a line: more cannot be seen
 COLORS = ("#2a7de1", "#e8590c", "#2f9e44", "#ae3ec9", "#c99700", "#1098ad", "#e64980", "#868e96")
 
 
@@ -88,10 +89,10 @@ class _Plot:
         self.x0, self.x1 = x0, x1 if x1 > x0 else x0 + 1
         self.y0, self.y1 = y0, y1 if y1 > y0 else y0 + 1
 
-    def x(self, value: float) -> float:
+    def x(self, value: Any) -> Any:
         return LEFT + (value - self.x0) / (self.x1 - self.x0) * (WIDTH - LEFT - RIGHT)
 
-    def y(self, value: float) -> float:
+    def y(self, value: Any) -> Any:
         return HEIGHT - BOTTOM - (value - self.y0) / (self.y1 - self.y0) * (HEIGHT - TOP - BOTTOM)
 
     def axes(self, x_label: str, y_label: str, x_ticks: Sequence[tuple[float, str]] | None = None) -> str:
@@ -113,14 +114,12 @@ class _Plot:
 
     def line(self, line: Line) -> str:
         """A line, with dots where it has few points."""
-        known = np.flatnonzero(np.isfinite(line.y) & np.isfinite(line.x))
-        if not len(known):
+        known = np.isfinite(line.y) & np.isfinite(line.x)
+        x = self.x(np.clip(line.x[known].astype(float), self.x0, self.x1))
+        y = self.y(np.clip(line.y[known].astype(float), self.y0, self.y1))
+        points = [(x[i], y[i]) for i in _outstanding(x, y)]
+        if not points:
             return ""
-        picked = known[np.unique(np.linspace(0, len(known) - 1, min(len(known), MOST_POINTS)).round().astype(int))]
-        x, y = (values[picked].astype(float) for values in (line.x, line.y))
-        points = [
-            (self.x(a), self.y(b)) for a, b in zip(x.clip(self.x0, self.x1), y.clip(self.y0, self.y1), strict=True)
-        ]
         dash = ' stroke-dasharray="5 4"' if line.dashed else ""
         drawn = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         path = f'<polyline points="{drawn}" fill="none" stroke="{line.color}" stroke-width="2"{dash}/>'
@@ -156,6 +155,16 @@ class _Plot:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
             f'role="img" font-family="system-ui, sans-serif" font-size="12">{"".join([*parts, *entries])}</svg>'
         )
+
+
+def _outstanding(x: np.ndarray, y: np.ndarray) -> list[int]:
+    """Indexes of the points of a line that can be seen: of each px column the first, last, highest and lowest."""
+    columns = np.flatnonzero(np.diff(np.round(x), prepend=np.nan) != 0).tolist()
+    kept: set[int] = set()
+    for start, end in pairwise([*columns, len(x)]):
+        part = y[start:end]
+        kept |= {start, end - 1, start + int(part.argmin()), start + int(part.argmax())}
+    return sorted(kept)
 
 
 def _rule(x1: float, y1: float, x2: float, y2: float, opacity: float, more: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -98,14 +99,14 @@ def chip_around(box: np.ndarray) -> tuple[int, int, int]:
 def sample_windows(looks: Sequence[Look], count: int, side: int) -> list[tuple[int, tuple[int, int, int, int]]]:
     """Windows (look, (x, y, width, height)) that hold objects: evenly among all there are, none of them picked.
 
-    Windows lie side by side from each image's corner, `side` px or as large as the image.
+    Windows lie side by side on each image, about `side` px wide and high.
     """
     windows = []
     for number, look in enumerate(looks):
         boxes = look.truth.boxes if look.truth.ignore is None else look.truth.boxes[~look.truth.ignore]
         if look.read is None or not len(boxes):
             continue
-        width, height = (min(side, extent) for extent in look.size)
+        width, height = (math.ceil(extent / max(1, round(extent / side))) for extent in look.size)
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
         cells = np.unique(np.floor(centres / [width, height]).astype(int), axis=0)
         for x, y in (cells * [width, height]).tolist():

@@ -38,11 +38,14 @@ def test_lines_with_nothing_to_show_do_no_harm(values):
     parsed(line_chart([Line("a", x, np.array(values, float), "#000")], "x", "y"))
 
 
-def test_long_lines_are_thinned_with_their_ends():
-    x = np.linspace(0, 1, 100_000)
-    svg = line_chart([Line("a", x, x, "#000")], "x", "y", UNIT, UNIT)
-    assert len(svg) < 20_000
-    assert points(svg)[-1] == (WIDTH - RIGHT, TOP)
+def test_long_lines_are_thinned_and_keep_their_corners():
+    """As of precision over recall: a few good detections first, thousands of false ones at the end."""
+    x = np.concatenate([np.linspace(0, 1, 11), np.ones(100_000)])
+    y = np.concatenate([np.ones(11), 11 / np.arange(12, 100_012)])
+    svg = line_chart([Line("a", x, y, "#000")], "x", "y", UNIT, UNIT)
+    assert len(svg) < 10_000
+    assert [point for point in points(svg) if point[1] == TOP][-1][0] == WIDTH - RIGHT
+    assert points(svg)[-1] == (WIDTH - RIGHT, HEIGHT - BOTTOM)
 
 
 def test_words_are_escaped_and_a_legend_names_every_line():

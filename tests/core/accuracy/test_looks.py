@@ -62,6 +62,6 @@ def test_sample_windows_lie_within_their_images_and_hold_objects():
     windows = sample_windows([look(SEEN, TRUE), small, look(SEEN, Detections.empty())], 10, 64)
     assert [number for number, _ in windows] == [0, 0, 0, 1]
     assert windows[-1][1] == (0, 0, 40, 40)
-    assert {window for _, window in windows[:3]} == {(0, 0, 64, 64), (0, 64, 64, 64), (64, 64, 64, 64)}
+    assert {window for _, window in windows[:3]} == {(0, 0, 67, 67), (0, 67, 67, 67), (67, 67, 67, 67)}
     assert len(sample_windows([look(SEEN, TRUE)], 2, 64)) == 2
     assert sample_windows([], 5, 64) == []
