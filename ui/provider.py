@@ -7,6 +7,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..core.job.jobs import VECTOR_SUFFIXES
 from .algorithms.detect import DetectAlgorithm
+from .algorithms.train import TrainAlgorithm
 from .branding import icon
 from .wording import tr
 
@@ -33,6 +34,7 @@ class TilehawkProvider(QgsProcessingProvider):
     def loadAlgorithms(self) -> None:
         """Add the algorithms; called by QGIS."""
         self.addAlgorithm(DetectAlgorithm())
+        self.addAlgorithm(TrainAlgorithm())
 
     def supportsNonFileBasedOutput(self) -> bool:
         """Results are files: the worker is another process."""

@@ -1,0 +1,191 @@
+"""Training as a Processing algorithm: for the toolbox, models, batches, scripts, qgis_process and the dialog."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsProcessing,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingUtils,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from ...core.job.errors import Cancelled, InvalidJob, TilehawkError
+from ...core.job.train_job import TrainJob
+from ..branding import HELP_URL, icon
+from ..environment import find_python, open_worker
+from ..settings import read_settings
+from ..wording import duration, tr
+from .layer_files import LayerFile
+from .reporting import FeedbackReport
+from .train_job import train_job
+from .train_parameters import parameters
+
+
+class TrainAlgorithm(QgsProcessingAlgorithm):
+    """Learns to find objects from a raster and a layer of labels, or from folders of labelled images."""
+
+    def createInstance(self) -> TrainAlgorithm:
+        """Make another one, for a run of its own."""
+        return TrainAlgorithm()
+
+    def name(self) -> str:
+        """Identifier within the provider."""
+        return "train"
+
+    def displayName(self) -> str:
+        """Name in the toolbox."""
+        return tr("Train a model")
+
+    def group(self) -> str:
+        """Group in the toolbox."""
+        return tr("Training")
+
+    def groupId(self) -> str:
+        """Identifier of the group."""
+        return "training"
+
+    def tags(self) -> list[str]:
+        """Words that find it in the toolbox."""
+        return tr("learn,labels,fine-tune,object detection,deep learning,retinanet,ai,machine learning").split(",")
+
+    def icon(self) -> QIcon:
+        """Icon in the toolbox."""
+        return icon()
+
+    def flags(self) -> Qgis.ProcessingAlgorithmFlags:
+        """Runs in the background and can be cancelled."""
+        return super().flags() | Qgis.ProcessingAlgorithmFlag.CanCancel
+
+    def helpUrl(self) -> str:
+        """Page with more help."""
+        return HELP_URL
+
+    def shortDescription(self) -> str:
+        """Tool tip in the toolbox."""
+        return tr("Learns from labelled objects to find others like them, and writes a model for Detect objects.")
+
+    def shortHelpString(self) -> str:
+        """Text beside the parameters."""
+        return tr(
+            "<p>Learns to find objects from a raster and a layer in which some of them are outlined or marked, and "
+            "writes a model that <i>Detect objects</i> uses.</p>"
+            "<p>Some 50 objects are a start, some hundreds make a good model. Label <b>every</b> object within an area "
+            "and give that area: what is not labelled there counts as background.</p>"
+            "<p>The labels are parted into blocks: the model learns from most of them, the best round and the "
+            "threshold are chosen on some, and the last ones measure it. Anchors are fitted to the labels' sizes.</p>"
+            "<p>Starting from a model that has seen aerial imagery needs the fewest labels and the least time. A "
+            "cancelled training goes on where it was.</p>"
+        )
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Define parameters and outputs."""
+        for parameter in parameters():
+            self.addParameter(parameter)
+        for name, description in (
+            ("AP50", tr("Average precision at an overlap (IoU) of 0.5")),
+            ("F1", tr("F1 at the model's threshold")),
+            ("THRESHOLD", tr("The model's threshold")),
+            ("SECONDS", tr("Duration (s)")),
+        ):
+            self.addOutput(QgsProcessingOutputNumber(name, description))
+        self.addOutput(QgsProcessingOutputString("TRAINED", tr("How good the model is, in words")))
+
+    def canExecute(self) -> tuple[bool, str]:
+        """Say whether there is a Python environment to run in."""
+        try:
+            find_python(read_settings())
+        except TilehawkError as problem:
+            return False, str(problem)
+        return True, ""
+
+    def checkParameterValues(self, values: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
+        """Check everything that can be checked before the run; the sentence is the one the shell gives too."""
+        ok, sentence = super().checkParameterValues(values, context)
+        if ok:
+            try:
+                self._take(values, context)
+            except TilehawkError as problem:
+                return False, str(problem)
+        return ok, sentence
+
+    def prepareAlgorithm(
+        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> bool:
+        """Take layers and settings while in the thread they belong to."""
+        try:
+            self._take(values, context)
+        except TilehawkError as problem:
+            raise QgsProcessingException(str(problem)) from problem
+        return True
+
+    def processAlgorithm(
+        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Run the job in a worker; give nothing when cancelled."""
+        job = replace(self._job, output=_model_path(self.parameterAsFileOutput(values, "OUTPUT", context)))
+        try:
+            job = self._with_layers(job, feedback)
+            job.validate()
+            with open_worker(self._python) as worker:
+                result = worker.run(job, FeedbackReport(feedback), feedback.isCanceled)
+        except Cancelled:
+            feedback.pushInfo(tr("Cancelled. The same training can be gone on with."))
+            return {}
+        except TilehawkError as problem:
+            raise QgsProcessingException(str(problem)) from problem
+        metrics = result["metrics"]
+        trained = tr("AP50 {ap50:.2f}, F1 {f1:.2f} at threshold {threshold:.2f}, in {duration}").format(
+            duration=duration(result["seconds"]), **{name: metrics[name] for name in ("ap50", "f1", "threshold")}
+        )
+        feedback.pushInfo(trained)
+        return {
+            "OUTPUT": result["output"],
+            "AP50": metrics["ap50"],
+            "F1": metrics["f1"],
+            "THRESHOLD": metrics["threshold"],
+            "SECONDS": result["seconds"],
+            "TRAINED": trained,
+        }
+
+    def _take(self, values: dict[str, Any], context: QgsProcessingContext) -> None:
+        self._python = find_python(read_settings())
+        self._labels = LayerFile(self, values, "LABELS", context)
+        self._area = LayerFile(self, values, "AREA", context)
+        chosen = values.get("OUTPUT")
+        known = isinstance(chosen, str) and chosen not in ("", QgsProcessing.TEMPORARY_OUTPUT)
+        output = _model_path(chosen if known else f"{QgsProcessingUtils.tempFolder()}/model")
+        self._job = train_job(self, values, context, output)
+        if self._job.rasters and not self._labels.given:
+            raise InvalidJob(tr("Choose the layer of labels that lies over the raster."))
+        if self._labels.given and not self._job.rasters:
+            raise InvalidJob(tr("Choose the raster that the labels lie over."))
+        if not (self._job.rasters or self._job.data):
+            raise InvalidJob(tr("Choose a raster with a layer of labels, or a folder of labelled images."))
+        # Layers that are no files are written only in the run: until then their raster stands for them.
+        stand_in = self._job.rasters
+        replace(self._job, labels=stand_in, area=stand_in[0] if stand_in and self._area.given else None).validate()
+
+    def _with_layers(self, job: TrainJob, feedback: QgsProcessingFeedback) -> TrainJob:
+        """The job with files of its layers; those that are no files are kept beside the model, to train again from."""
+        beside = Path(job.output)
+        if self._labels.given:
+            job = replace(job, labels=(self._labels.path(beside.with_name(f"{beside.stem}-labels.gpkg"), feedback),))
+        if self._area.given:
+            job = replace(job, area=self._area.path(beside.with_name(f"{beside.stem}-area.gpkg"), feedback))
+        return job
+
+
+def _model_path(path: str) -> str:
+    """Absolute path of the model; Processing's own file destinations may come without a suffix."""
+    full = Path(path).absolute()
+    return str(full if full.suffix else full.with_suffix(".safetensors"))

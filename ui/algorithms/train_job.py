@@ -1,0 +1,136 @@
+"""From the values of the training algorithm's parameters to a job."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsRasterDataProvider,
+    QgsRasterLayer,
+    QgsVariantUtils,
+)
+
+from ...core.job.augmentation import parse_augmentation
+from ...core.job.card import read_card
+from ...core.job.errors import RasterError
+from ...core.job.factors import parse_factors
+from ...core.job.train_job import KNOWN_STARTS, TrainJob
+from ..models import find_model
+from ..wording import tr
+
+COLOURS = ("red", "green", "blue")
+ROLES = {1: ("gray",), 3: COLOURS, 4: (*COLOURS, "nir")}
+
+
+def train_job(
+    algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext, output: str
+) -> TrainJob:
+    """Turn parameter values into a job without its layers of labels and area; call it in the thread of `context`.
+
+    Raises a TilehawkError with a sentence.
+    """
+
+    def given(name: str) -> bool:
+        value = values.get(name, algorithm.parameterDefinition(name).defaultValue())
+        return not QgsVariantUtils.isNull(value) and value not in ("", [])
+
+    def text(name: str) -> str:
+        return algorithm.parameterAsString(values, name, context).strip() if given(name) else ""
+
+    def real(name: str) -> float | None:
+        return algorithm.parameterAsDouble(values, name, context) if given(name) else None
+
+    def whole(name: str) -> int | None:
+        return algorithm.parameterAsInt(values, name, context) if given(name) else None
+
+    layer = algorithm.parameterAsRasterLayer(values, "INPUT", context) if given("INPUT") else None
+    chosen = tuple(algorithm.parameterAsInts(values, "BANDS", context)) if given("BANDS") else ()
+    bands = chosen or (_bands_by_colour(layer.dataProvider()) if layer is not None else TrainJob.bands)
+    class_field = text("CLASS_FIELD") or None
+    job = TrainJob(
+        output=output,
+        data=(str(Path(text("FOLDER")).absolute()),) if given("FOLDER") else (),
+        rasters=(_raster_path(layer),) if layer is not None else (),
+        class_field=class_field,
+        classes=(text("CLASS_NAME"),) if layer is not None and not class_field and text("CLASS_NAME") else None,
+        ignore_field=text("IGNORE_FIELD") or None,
+        size_m=real("POINT_SIZE") or None,
+        size_field=text("SIZE_FIELD") or None,
+        extent=_extent(algorithm, values, context, layer) if layer is not None and given("EXTENT") else None,
+        title=text("TITLE"),
+        backbone=algorithm.parameterAsEnumString(values, "BACKBONE", context),
+        bands=bands,
+        band_roles=ROLES.get(len(bands), ("other",) * len(bands)),
+        resolution_m=real("RESOLUTION") or None,
+        epochs=whole("EPOCHS") or TrainJob.epochs,
+        patience=whole("PATIENCE"),
+        batch_size=whole("BATCH_SIZE") or TrainJob.batch_size,
+        tile_px=whole("TILE") or TrainJob.tile_px,
+        learning_rate=real("LEARNING_RATE") or None,
+        freeze_backbone=whole("FREEZE") or 0,
+        anchor_scales=parse_factors(text("SCALES")) if given("SCALES") else TrainJob.anchor_scales,
+        anchor_ratios=parse_factors(text("RATIOS")) if given("RATIOS") else None,
+        augmentation=parse_augmentation(text("AUGMENTATION") or "default"),
+        seed=whole("SEED") or 0,
+        device=algorithm.parameterAsEnumString(values, "DEVICE", context),
+        resume=algorithm.parameterAsBoolean(values, "RESUME", context),
+    )
+    return started_from(job, text("START_FROM"))
+
+
+def started_from(job: TrainJob, start: str) -> TrainJob:
+    """The job with its start: a model's network is taken over with its weights; "" is from scratch."""
+    if not start or start in KNOWN_STARTS:
+        return replace(job, start_from=start or None)
+    path = find_model(start)
+    shape = read_card(path).architecture
+    return replace(
+        job,
+        start_from=path,
+        backbone=shape.backbone,
+        backbone_stages=shape.backbone_stages,
+        channels=shape.channels,
+        head_channels=shape.head_channels,
+        head_depth=shape.head_depth,
+        head_norm=shape.head_norm,
+    )
+
+
+def _raster_path(layer: QgsRasterLayer) -> str:
+    name = layer.source().split("|", maxsplit=1)[0]
+    if layer.providerType() != "gdal" or name.startswith("/vsimem/") or "authcfg=" in layer.source():
+        raise RasterError(
+            tr(
+                "The layer '{name}' is no file. Save the part that you have labelled as GeoTIFF (right-click the layer "
+                "> Export > Save As…) and train on that."
+            ).format(name=layer.name())
+        )
+    return str(Path(name).absolute()) if Path(name).exists() else name
+
+
+def _bands_by_colour(provider: QgsRasterDataProvider) -> tuple[int, ...]:
+    """Bands that say they are red, green and blue; else the first three, or the only one."""
+    count = provider.bandCount()
+    wanted = (
+        Qgis.RasterColorInterpretation.RedBand,
+        Qgis.RasterColorInterpretation.GreenBand,
+        Qgis.RasterColorInterpretation.BlueBand,
+    )
+    colours = [provider.colorInterpretation(band) for band in range(1, count + 1)]
+    if all(colour in colours for colour in wanted):
+        return tuple(colours.index(colour) + 1 for colour in wanted)
+    return (1, 2, 3) if count >= 3 else (1,)
+
+
+def _extent(
+    algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext, layer: QgsRasterLayer
+) -> tuple[float, float, float, float] | None:
+    extent = algorithm.parameterAsExtent(values, "EXTENT", context, layer.dataProvider().crs())
+    if extent.isNull():
+        return None
+    return (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
