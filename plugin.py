@@ -34,6 +34,7 @@ class TilehawkPlugin:
         from .ui.branding import icon
         from .ui.detect_runs import DetectRuns
         from .ui.options import OptionsFactory
+        from .ui.results.desk import ResultsDesk
         from .ui.wording import tr
 
         self.initProcessing()
@@ -48,19 +49,23 @@ class TilehawkPlugin:
         self.toolbar = self.iface.addToolBar("Tilehawk")
         self.toolbar.setObjectName("tilehawkToolbar")
         self.toolbar.addAction(self.action)
+        self.results = ResultsDesk(self.iface)
+        self.toolbar.addAction(self.results.action)
 
     def unload(self) -> None:
         """Take everything away again; called by QGIS. Running detections are cancelled."""
         if self.iface is not None:
             if self.dialog is not None:
+                self.dialog.close_worker(wait=True)
                 self.dialog.deleteLater()
                 self.dialog = None
+            self.results.close()
             self.toolbar.deleteLater()
             self.iface.removePluginRasterMenu("Tilehawk", self.action)
             self.action.deleteLater()
             self.runs.cancel_all()
             self.iface.unregisterOptionsWidgetFactory(self.options)
-            del self.toolbar, self.action, self.runs, self.options
+            del self.results, self.toolbar, self.action, self.runs, self.options
         QgsApplication.processingRegistry().removeProvider(self.provider)
         self.provider = None
 

@@ -25,21 +25,26 @@ from qgis.gui import (
     QgsProcessingGui,
     QgsProcessingParameterWidgetContext,
 )
-from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QSlider, QVBoxLayout, QWidget
+from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from ..core.job.card import ModelCard
 from .area_picker import AreaPicker
+from .class_picker import ClassPicker
 from .model_picker import ModelPicker
 from .settings import read_settings
 from .wording import tr
 
+OWN_WIDGETS = ("CLASSES",)  # advanced in the toolbox, with a control of its own here
+
 
 class DetectForm(QWidget):
-    """Raster, model, area, confidence and result, and the advanced parameters folded away.
+    """Three steps, and the advanced parameters folded away; `changed` whenever anything in it does.
 
     Parameters that need nothing special get the widgets that Processing's own dialogs use.
     """
+
+    changed = pyqtSignal()
 
     def __init__(self, algorithm: QgsProcessingAlgorithm, canvas: QgsMapCanvas, parent: QWidget | None = None) -> None:
         """`algorithm` must live as long as the form: its parameter definitions are used."""
@@ -49,36 +54,40 @@ class DetectForm(QWidget):
         self.raster = self._widget("INPUT")
         self.model = ModelPicker()
         self.area = AreaPicker(canvas)
+        self.classes = ClassPicker()
         self.threshold, self.slider, confidence = self._make_confidence()
         self.output = self._make_output()
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        for text, field in (
-            (tr("Raster"), self.raster),
-            (tr("Model"), self.model),
-            (tr("Area"), self.area),
-            (tr("Confidence"), confidence),
-            (tr("Result"), self.output),
-        ):
-            form.addRow(text, field)
         self.advanced = self._make_advanced()
         layout = QVBoxLayout(self)
-        layout.addLayout(form)
+        layout.setContentsMargins(0, 0, 6, 0)
+        layout.setSpacing(12)
+        self._labels: list[QLabel] = []
+        for title, rows in (
+            (tr("1 · Raster and model"), ((tr("Raster"), self.raster), (tr("Model"), self.model))),
+            (
+                tr("2 · Where and what"),
+                ((tr("Area"), self.area), (tr("Classes"), self.classes), (tr("Confidence"), confidence)),
+            ),
+            (tr("3 · Result"), ((tr("Save to"), self.output),)),
+        ):
+            layout.addWidget(self._step(title, rows))
+        self._align()
         layout.addWidget(self.advanced)
         layout.addStretch()
         self._finish_wrappers()
         self.model.changed.connect(self._take_card)
         self._take_card(self.model.card)
+        self._tell_changes()
 
     def parameters(self) -> dict[str, Any]:
         """Parameters of the algorithm as the form stands; what is left to the model is left out.
 
-        Raises InvalidJob where the chosen area is none.
+        Raises InvalidJob where the chosen area is none, or no class is chosen.
         """
         values = {name: wrapper.parameterValue() for name, wrapper in self._wrappers.items()}
         values.update(self.area.parameters())
         values["MODEL"] = self.model.path()
+        values["CLASSES"] = ", ".join(self.classes.names())
         if self.threshold.value() != self.threshold.clearValue():
             values["THRESHOLD"] = round(self.threshold.value(), 2)
         path = self.output.filePath().strip()
@@ -91,7 +100,7 @@ class DetectForm(QWidget):
 
     def set_raster(self, layer: QgsMapLayer | str) -> None:
         """Choose the raster: a layer of the project, or a file's path."""
-        self._wrappers["INPUT"].setParameterValue(layer, _project_context())
+        self._wrappers["INPUT"].setParameterValue(layer, project_context())
 
     def refresh(self, active: QgsMapLayer | None) -> None:
         """Take up what has changed outside: models, folders, and the layer active in QGIS where it is a raster."""
@@ -102,7 +111,8 @@ class DetectForm(QWidget):
 
     def _advanced_names(self) -> list[str]:
         advanced = Qgis.ProcessingParameterFlag.Advanced
-        return [each.name() for each in self._algorithm.parameterDefinitions() if each.flags() & advanced]
+        definitions = self._algorithm.parameterDefinitions()
+        return [each.name() for each in definitions if each.flags() & advanced and each.name() not in OWN_WIDGETS]
 
     def _wrapper(self, name: str) -> QgsAbstractProcessingParameterWidgetWrapper:
         definition = self._algorithm.parameterDefinition(name)
@@ -116,7 +126,7 @@ class DetectForm(QWidget):
         return wrapper
 
     def _widget(self, name: str) -> QWidget:
-        widget = self._wrappers[name].createWrappedWidget(_project_context())
+        widget = self._wrappers[name].createWrappedWidget(project_context())
         widget.setToolTip(self._algorithm.parameterDefinition(name).help())
         return widget
 
@@ -124,6 +134,34 @@ class DetectForm(QWidget):
         wrappers = list(self._wrappers.values())
         for wrapper in wrappers:
             wrapper.postInitialize(wrappers)
+
+    def _tell_changes(self) -> None:
+        for wrapper in self._wrappers.values():
+            wrapper.widgetValueHasChanged.connect(self._tell)
+        self.output.fileChanged.connect(self._tell)
+        self.threshold.valueChanged.connect(self._tell)
+        for part in (self.model, self.area, self.classes):
+            part.changed.connect(self._tell)
+
+    def _tell(self, *_: object) -> None:
+        self.changed.emit()
+
+    def _step(self, title: str, rows: tuple[tuple[str, Any], ...]) -> QGroupBox:
+        box = QGroupBox(title)
+        form = QFormLayout(box)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        for text, field in rows:
+            label = QLabel(text)
+            self._labels.append(label)
+            form.addRow(label, field)
+        return box
+
+    def _align(self) -> None:
+        """Let the fields of all steps begin at one line."""
+        width = max(label.sizeHint().width() for label in self._labels)
+        for label in self._labels:
+            label.setMinimumWidth(width)
 
     def _make_confidence(self) -> tuple[QgsDoubleSpinBox, QSlider, QHBoxLayout]:
         tooltip = tr(
@@ -138,6 +176,7 @@ class DetectForm(QWidget):
         spin.setDecimals(2)
         for widget in (slider, spin):
             widget.setToolTip(tooltip)
+            widget.setAccessibleName(tr("Confidence"))
         slider.valueChanged.connect(lambda value: spin.setValue(value / 100))
         spin.valueChanged.connect(lambda value: slider.setValue(round(100 * value)))
         row = QHBoxLayout()
@@ -169,13 +208,15 @@ class DetectForm(QWidget):
         return box
 
     def _take_card(self, card: ModelCard | None) -> None:
+        self.classes.set_card(card)
         if card is not None:
             shown = round(card.threshold, self.threshold.decimals())
             self.threshold.setClearValue(shown)
             self.threshold.setValue(shown)
 
 
-def _project_context() -> QgsProcessingContext:
+def project_context() -> QgsProcessingContext:
+    """Make a context of the open project."""
     context = QgsProcessingContext()
     context.setProject(QgsProject.instance())
     return context

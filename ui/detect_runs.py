@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from qgis.core import (
@@ -10,50 +12,37 @@ from qgis.core import (
     QgsApplication,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
-    QgsProcessingFeedback,
+    QgsProject,
     QgsTask,
+    QgsVectorLayer,
 )
 from qgis.gui import QgisInterface, QgsGui
 from qgis.PyQt.QtCore import QEventLoop, QObject, QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QApplication
+from qgis.PyQt.QtWidgets import QApplication, QPushButton
 
 from ..core.job.errors import InvalidJob
+from ..core.job.events import Event
+from .algorithms.preparing import prepare
+from .algorithms.reporting import LiveFeedback
 from .environment_tasks import cancel_tasks
+from .live_boxes import LiveBoxes
 from .wording import duration, tr
 
 ALGORITHM = "tilehawk:detect"
 LAST_WAIT_MS = 3000  # a cancelled worker is killed after 1.5 s
 
 
-class RunFeedback(QgsProcessingFeedback):
-    """A feedback whose progress texts and errors also reach slots of the main thread."""
-
-    said = pyqtSignal(str)
-
-    def __init__(self) -> None:
-        super().__init__(False)  # not into the application's log: Processing's history keeps it
-        self.problem = ""
-
-    def setProgressText(self, text: str) -> None:
-        """Tell where the run is; called in the run's thread."""
-        super().setProgressText(text)
-        self.said.emit(text)
-
-    def reportError(self, error: str, fatalError: bool = False) -> None:
-        """Keep what went wrong; called in the run's thread."""
-        super().reportError(error, fatalError)
-        self.problem = error
-
-
 class DetectRun(QObject):
     """One run of the detection algorithm as a QGIS task.
 
     It owns the context and the feedback that the task uses, and never touches the task again. Signals come in the main
-    thread: `progressed` (percent), `said` (where it is), `ended` (ok, sentence for the user; empty when cancelled).
+    thread: `progressed` (percent), `said` (where it is), `found` (an event of boxes), `ended` (ok, sentence for the
+    user; empty when cancelled). `layer`: the result in the project, once it has ended well.
     """
 
     progressed = pyqtSignal(float)
     said = pyqtSignal(str)
+    found = pyqtSignal(object)
     ended = pyqtSignal(bool, str)
 
     def __init__(self, parameters: dict[str, Any]) -> None:
@@ -64,7 +53,7 @@ class DetectRun(QObject):
         self.running = False
         self._parameters = parameters
         self._algorithm = QgsApplication.processingRegistry().createAlgorithmById(ALGORITHM)
-        self._feedback = RunFeedback()
+        self._feedback = LiveFeedback()
         self._context: QgsProcessingContext | None = createContext(self._feedback)
         for ok, sentence in (
             self._algorithm.canExecute(),
@@ -72,7 +61,11 @@ class DetectRun(QObject):
         ):
             if not ok:
                 raise InvalidJob(sentence)
+        prepared = prepare(self._algorithm, parameters, self._context)
+        self.crs, self.colors = prepared.raster.crs, [known.color for known in prepared.card.classes]
+        self.layer: QgsVectorLayer | None = None
         self._feedback.progressChanged.connect(self.progressed)
+        self._feedback.found.connect(self.found)
         self._feedback.said.connect(self.said)
 
     def start(self) -> None:
@@ -112,6 +105,7 @@ class DetectRun(QObject):
         elif not handleAlgorithmResults(self._algorithm, self._context, self._feedback, self._parameters):
             self.ended.emit(False, self._feedback.problem)
         else:
+            self.layer = loaded_layer(results["OUTPUT"])
             took = duration(time.monotonic() - self._started_at)
             self.ended.emit(True, tr("{found} in {duration}").format(found=results["FOUND"], duration=took))
 
@@ -129,16 +123,26 @@ class DetectRun(QObject):
 
 
 class DetectRuns(QObject):
-    """All runs that the desktop has started: keeps each while it runs, and says in the message bar how it ended."""
+    """All runs that the desktop has started: keeps each while it runs, and says in the message bar how it ended.
+
+    Boxes show on the map as they are found, until the result is loaded. `loaded` carries the layer of a run that ended
+    well, `review_asked` and `export_asked` that of the button pressed in the message bar.
+    """
+
+    loaded = pyqtSignal(object)
+    review_asked = pyqtSignal(object)
+    export_asked = pyqtSignal(object)
 
     def __init__(self, iface: QgisInterface) -> None:
         super().__init__()
         self._iface = iface
         self._runs: list[DetectRun] = []
+        self._boxes: dict[DetectRun, LiveBoxes] = {}
 
     def start(self, parameters: dict[str, Any]) -> DetectRun:
         """Start a run; raises InvalidJob with a sentence."""
         run = DetectRun(parameters)
+        run.found.connect(self._show_boxes)
         run.ended.connect(self._tell)
         run.start()
         self._runs = [*(known for known in self._runs if known.running), run]
@@ -150,6 +154,8 @@ class DetectRuns(QObject):
         running = [run for run in self._runs if run.running]
         for run in running:
             run.ended.disconnect(self._tell)
+            run.found.disconnect(self._show_boxes)
+            self._take_boxes_off(run)
             run.cancel()
         deadline = time.monotonic() + LAST_WAIT_MS / 1000
         while any(run.running for run in running) and time.monotonic() < deadline:
@@ -159,12 +165,69 @@ class DetectRuns(QObject):
         for run in self._runs:
             run.release()
 
+    def _show_boxes(self, event: Event) -> None:
+        run = self.sender()
+        if not run.running:
+            return
+        if run not in self._boxes:
+            self._boxes[run] = LiveBoxes(self._iface.mapCanvas(), run.colors)
+        self._boxes[run].add(event["boxes"], event["scores"], event["labels"], run.crs)
+
+    def _take_boxes_off(self, run: DetectRun) -> None:
+        boxes = self._boxes.pop(run, None)
+        if boxes is not None:
+            boxes.remove()
+
     def _tell(self, ok: bool, sentence: str) -> None:
+        run = self.sender()
+        self._take_boxes_off(run)
         QApplication.alert(self._iface.mainWindow())  # for who works in another window meanwhile
         bar = self._iface.messageBar()
         if ok:
-            bar.pushMessage("Tilehawk", sentence, Qgis.MessageLevel.Success, 0)
+            self._tell_success(sentence, run.layer)
         elif sentence:
             bar.pushMessage("Tilehawk", sentence, Qgis.MessageLevel.Critical, 0)
         else:
             bar.pushMessage("Tilehawk", tr("Detection cancelled; nothing was written."), Qgis.MessageLevel.Info, 5)
+
+    def _tell_success(self, sentence: str, layer: QgsVectorLayer | None) -> None:
+        """Say what was found, with what is usually wanted next."""
+        bar = self._iface.messageBar()
+        item = bar.createMessage("Tilehawk", sentence)
+        if layer is not None:
+            self.loaded.emit(layer)
+            next_steps = [
+                (tr("Open table"), tr("Open the attribute table of the objects"), self._iface.showAttributeTable),
+                (tr("Review"), tr("Go from object to object and accept or reject each"), self.review_asked.emit),
+                (tr("Export…"), tr("Save the objects in another format"), self._export),
+            ]
+            if not self.receivers(self.review_asked):
+                del next_steps[1]
+            for text, tooltip, act in next_steps:
+                button = QPushButton(text)
+                button.setToolTip(tooltip)
+                button.clicked.connect(partial(_with_layer, act, layer.id()))
+                item.layout().addWidget(button)
+        bar.pushWidget(item, Qgis.MessageLevel.Success, 0)
+
+    def _export(self, layer: QgsVectorLayer) -> None:
+        if self.receivers(self.export_asked):
+            self.export_asked.emit(layer)
+        else:
+            self._iface.setActiveLayer(layer)
+            self._iface.actionLayerSaveAs().trigger()
+
+
+def loaded_layer(uri: str) -> QgsVectorLayer | None:
+    """Find the layer of the project that shows a result, whatever its filter."""
+    for layer in QgsProject.instance().mapLayers().values():
+        if isinstance(layer, QgsVectorLayer) and layer.source().split("|subset=")[0] == uri:
+            return layer
+    return None
+
+
+def _with_layer(act: Callable[[QgsVectorLayer], object], layer_id: str, _: bool = False) -> None:
+    """Do something with a layer, unless it has been removed meanwhile."""
+    layer = QgsProject.instance().mapLayer(layer_id)
+    if layer is not None:
+        act(layer)

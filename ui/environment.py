@@ -79,7 +79,7 @@ def find_python(settings: Settings) -> str:
     return state.python
 
 
-def open_worker(python: str) -> Worker:
-    """Start the worker; its log lies in the QGIS profile."""
-    log = Path(QgsApplication.qgisSettingsDirPath()) / "tilehawk" / "worker.log"
-    return Worker(python, root=str(ROOT), log_path=str(log))
+def open_worker(python: str, name: str = "worker", *, low_priority: bool = False) -> Worker:
+    """Start the worker; its log `name`.log lies in the QGIS profile."""
+    log = Path(QgsApplication.qgisSettingsDirPath()) / "tilehawk" / f"{name}.log"
+    return Worker(python, root=str(ROOT), log_path=str(log), low_priority=low_priority)

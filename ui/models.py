@@ -54,6 +54,11 @@ def model_title(path: Path) -> str:
     return card.title or card.name
 
 
+def origin(path: Path) -> str:
+    """Say where a model comes from: with Tilehawk, or a folder."""
+    return tr("comes with Tilehawk") if path.parent == BUNDLED else path.parent.name
+
+
 def summary(card: ModelCard) -> str:
     """Describe a model in a few lines of HTML: what it finds, on what, how well, and whose data it learnt from."""
     classes = ", ".join(
@@ -64,20 +69,25 @@ def summary(card: ModelCard) -> str:
     rows = [
         (tr("Finds"), classes),
         (tr("Pixel size"), tr("{resolution} on the ground; bands {bands}").format(resolution=resolution, bands=bands)),
-        (tr("Confidence"), tr("{threshold:.2f} suggested").format(threshold=card.threshold)),
-        (tr("Measured"), _measured(card)),
+        (tr("Measured"), measured(card)),
         (tr("Credits"), escape("; ".join(card.credits))),
         (tr("Licence"), escape(card.license)),
     ]
-    lines = [f"<tr><td><b>{name}&nbsp;</b></td><td>{text}</td></tr>" for name, text in rows if text]
-    about = f"<p>{escape(card.description)}</p>" if card.description else ""
-    return f"{about}<table>{''.join(lines)}</table>"
+    lines = [f"<tr><td><b>{name}&nbsp;&nbsp;</b></td><td>{text}</td></tr>" for name, text in rows if text]
+    return f"<table cellspacing=0>{''.join(lines)}</table>"
 
 
-def _measured(card: ModelCard) -> str:
+def measured(card: ModelCard) -> str:
+    """Say in words how well a model did on pictures that it had not learnt from."""
     values = {name.casefold(): value for name, value in card.metrics.items() if isinstance(value, (int, float))}
-    names = {"precision": tr("precision"), "recall": tr("recall"), "f1": "F1", "ap30": "AP30", "ap50": "AP50"}
-    text = ", ".join(f"{shown}&nbsp;{values[name]:.2f}" for name, shown in names.items() if name in values)
+    sentences = []
+    if "recall" in values:
+        sentences.append(tr("finds {n} of 100 objects").format(n=round(100 * values["recall"])))
+    if "precision" in values:
+        sentences.append(tr("{n} of 100 boxes are right").format(n=round(100 * values["precision"])))
+    names = {"ap30": "AP30", "ap50": "AP50"}
+    sentences += [f"{shown}&nbsp;{values[name]:.2f}" for name, shown in names.items() if name in values]
+    text = ", ".join(sentences)
     if text and "iou" in values:
-        text += tr(" (a hit overlaps its object by {iou:.0%})").format(iou=values["iou"])
+        text += tr(" (right: overlaps its object by {iou:.0%} or more)").format(iou=values["iou"])
     return text

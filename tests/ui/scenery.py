@@ -56,8 +56,14 @@ class StandIn:
         self.plan()
 
     def plan(self, **changes) -> None:
-        """Set what the worker does: `seconds` of work, `error` (kind, text), `not_examined_m2`, `notices`."""
-        plan = {"seconds": 0.0, "error": None, "not_examined_m2": 0.0, "notices": [], **changes}
+        """Set what the worker does: `seconds` of work, `error` (kind, text), `not_examined_m2`, `notices`, `boxes`.
+
+        Of a pre-flight: `warnings`, and `facts` that differ.
+        """
+        plan = {
+            "seconds": 0.0, "error": None, "not_examined_m2": 0.0, "notices": [], "boxes": [], "warnings": [],
+            "facts": {}, **changes,
+        }  # fmt: skip
         (self.folder / "plan.json").write_text(json.dumps(plan))
 
     def jobs(self) -> list[Job]:
@@ -65,9 +71,15 @@ class StandIn:
         path = self.folder / "jobs.jsonl"
         return [job_from_json(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def pid(self) -> int | None:
-        """Process of the last worker, None before it has started."""
-        path = self.folder / "pid"
+    def preflights(self) -> list[Job]:
+        """Read the detections that the worker was asked about."""
+        path = self.folder / "preflights.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [job_from_json(line).detection for line in lines]
+
+    def pid(self, name: str = "pid") -> int | None:
+        """Process of the last worker with a job, or `warm_pid` of the one kept warm; None before it has started."""
+        path = self.folder / name
         return int(path.read_text()) if path.exists() else None
 
 

@@ -14,7 +14,6 @@ from qgis.core import (
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsProject,
-    QgsRasterLayer,
     QgsRectangle,
     QgsReferencedRectangle,
     QgsVectorLayer,
@@ -86,14 +85,6 @@ def test_refused_in_a_sentence(algorithm, values, context, stand_in, changes, se
     ok, said = algorithm.checkParameterValues({**values, **changes}, context)
     assert not ok
     assert sentence in said
-
-
-def test_rasters_that_are_no_files_are_refused(algorithm, values, context, stand_in):
-    layer = QgsRasterLayer("type=xyz&url=http://127.0.0.1:1/{z}/{x}/{y}.png&zmax=1", "web", "wms")
-    QgsProject.instance().addMapLayer(layer)
-    ok, said = algorithm.checkParameterValues({**values, "INPUT": layer}, context)
-    assert not ok
-    assert "The layer 'web' is no file but an online map" in said
 
 
 def test_target_open_in_the_project_is_refused(algorithm, values, context, stand_in):

@@ -7,8 +7,17 @@ from qgis.core import Qgis, QgsProcessing, QgsProject, QgsRectangle, QgsVectorLa
 from qgis.gui import QgsGui
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QDialogButtonBox, QLineEdit, QSlider
+from qgis.PyQt.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QComboBox,
+    QDialogButtonBox,
+    QLineEdit,
+    QPushButton,
+    QSlider,
+)
 from tilehawk.core.job.errors import InvalidJob
+from tilehawk.ui.area_picker import POLYGONS, VISIBLE
 
 from tests.ui.scenery import CRS, DETECTIONS, wait_until, write_detections
 
@@ -45,7 +54,7 @@ def test_model_fills_threshold_and_summary(dialog):
     dialog.form.slider.setValue(25)
     assert dialog.form.parameters()["THRESHOLD"] == 0.25
     text = dialog.form.model.summary.text()
-    for words in ("pool", "tree", "0.6 m", "0.40", "AP50&nbsp;0.90", "Nobody&#x27;s imagery"):
+    for words in ("pool", "tree", "0.6 m", "AP50&nbsp;0.90", "Nobody&#x27;s imagery"):
         assert words in text
 
 
@@ -66,8 +75,10 @@ def test_run_brings_a_styled_layer(dialog, tmp_path, qgis_iface, stand_in):
     assert layer.renderer().type() == "categorizedSymbol"
     node = QgsProject.instance().layerTreeRoot().findLayer(layer.id())
     assert node.customProperty("showFeatureCount")
-    (message,) = qgis_iface.messageBar().get_messages(Qgis.MessageLevel.Success)
-    assert message.startswith("Tilehawk:3 objects (pool 2, tree 1) in ")
+    item = qgis_iface.messageBar().currentItem()
+    assert item.title() == "Tilehawk"
+    assert item.text().startswith("3 objects (pool 2, tree 1) in ")
+    assert [button.text() for button in item.findChildren(QPushButton)] == ["Open table", "Export…"]
     assert dialog.run_button.isEnabled()
     assert not dialog.cancel_button.isEnabled()
 
@@ -118,11 +129,11 @@ def test_visible_map_and_polygons_become_the_area(dialog, qgis_iface, raster_lay
     canvas.setDestinationCrs(raster_layer.crs())
     canvas.setExtent(QgsRectangle(480010, 3759960, 480030, 3759980))
     assert "EXTENT" not in dialog.form.parameters()
-    dialog.form.area.kind.setCurrentIndex(1)
+    dialog.form.area.choose(VISIBLE)
     extent = dialog.form.parameters()["EXTENT"]
     assert extent.crs() == raster_layer.crs()
     assert QgsRectangle(extent) == canvas.mapSettings().visibleExtent()
-    dialog.form.area.kind.setCurrentIndex(2)
+    dialog.form.area.choose(POLYGONS)
     with pytest.raises(InvalidJob, match="Choose a layer of polygons"):  # never the whole raster instead
         dialog.form.parameters()
     gardens = QgsVectorLayer(f"Polygon?crs={CRS}", "gardens", "memory")
@@ -198,7 +209,7 @@ def test_every_control_has_a_tooltip(dialog):
             widget = widget.parentWidget()
         return widget is not dialog
 
-    kinds = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QSlider)
+    kinds = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QPushButton, QSlider)
     controls = [widget for kind in kinds for widget in dialog.findChildren(kind)]
     assert len(controls) > 20
     silent = [widget for widget in controls if not told(widget) and not widget.objectName().startswith("qt_")]

@@ -17,18 +17,15 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QIcon
 
-from ...core.job.card import ModelCard, read_card
 from ...core.job.errors import Cancelled, TilehawkError
 from ..branding import HELP_URL, icon
 from ..environment import find_python, open_worker
-from ..models import find_model
 from ..settings import read_settings
 from ..wording import counted, duration, tr
-from .detect_job import detect_job, input_raster
 from .detect_parameters import parameters
 from .loading import layer_uri, load_results
+from .preparing import make_files, prepare
 from .reporting import FeedbackReport
-from .sources import export_area
 
 
 class DetectAlgorithm(QgsProcessingAlgorithm):
@@ -116,7 +113,7 @@ class DetectAlgorithm(QgsProcessingAlgorithm):
         ok, sentence = super().checkParameterValues(values, context)
         if ok:
             try:
-                self._take(values, context)
+                prepare(self, values, context)
             except TilehawkError as problem:
                 return False, str(problem)
         return ok, sentence
@@ -126,7 +123,7 @@ class DetectAlgorithm(QgsProcessingAlgorithm):
     ) -> bool:
         """Take layers and settings while in the thread they belong to."""
         try:
-            self._take(values, context)
+            self._prepared = prepare(self, values, context)
         except TilehawkError as problem:
             raise QgsProcessingException(str(problem)) from problem
         return True
@@ -136,18 +133,20 @@ class DetectAlgorithm(QgsProcessingAlgorithm):
     ) -> dict[str, Any]:
         """Run the job in a worker; give nothing when cancelled."""
         target = self.parameterAsOutputLayer(values, "OUTPUT", context)
-        source = self.parameterAsSource(values, "MASK", context)
-        job = replace(self._job, output=str(Path(target).absolute()))
+        prepared, files = self._prepared, None
         try:
-            if source is not None:
-                job = replace(job, mask=export_area(source, self._raster, context.transformContext(), feedback))
-            with open_worker(self._python) as worker:
+            files = make_files(prepared, feedback)
+            job = replace(files.job, output=str(Path(target).absolute()))
+            with open_worker(prepared.python) as worker:
                 result = worker.run(job, FeedbackReport(feedback), feedback.isCanceled)
         except Cancelled:
             feedback.pushInfo(tr("Cancelled: nothing was written."))
             return {}
         except TilehawkError as problem:
             raise QgsProcessingException(str(problem)) from problem
+        finally:
+            if files is not None:
+                files.delete()
         found = counted(result["objects"])
         feedback.pushInfo(
             tr("{found} in {duration}, on {device}.").format(
@@ -155,7 +154,7 @@ class DetectAlgorithm(QgsProcessingAlgorithm):
             )
         )
         unnamed = self.parameterDefinition("OUTPUT").description()
-        load_results(context, target, result, self._card, self._raster, unnamed)
+        load_results(context, target, result, prepared.card, prepared.raster, unnamed)
         return {
             "OUTPUT": layer_uri(result, "detections"),
             "OBJECT_COUNT": sum(result["objects"].values()),
@@ -164,10 +163,3 @@ class DetectAlgorithm(QgsProcessingAlgorithm):
             "SECONDS": result["seconds"],
             "FOUND": found,
         }
-
-    def _take(self, values: dict[str, Any], context: QgsProcessingContext) -> None:
-        self._python = find_python(read_settings())
-        self._raster = input_raster(self, values, context)
-        model = find_model(self.parameterAsFile(values, "MODEL", context))
-        self._card: ModelCard = read_card(model)
-        self._job = detect_job(self, values, context, self._raster, model, self._card)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from qgis.core import QgsProcessingFeedback
+from qgis.PyQt.QtCore import pyqtSignal
 
 from ...core.job.events import Event
 from ..wording import duration, tr
@@ -13,8 +14,32 @@ from ..wording import duration, tr
 TEXT_SECONDS, TEXT_SHARE = 1.0, 0.02
 
 
+class LiveFeedback(QgsProcessingFeedback):
+    """A feedback whose progress texts and boxes also reach slots of the main thread.
+
+    `found` carries the values of an event `boxes`, in the coordinates of the raster's file. `problem`: the last error.
+    """
+
+    said = pyqtSignal(str)
+    found = pyqtSignal(object)
+
+    def __init__(self) -> None:
+        super().__init__(False)  # not into the application's log: Processing's history keeps it
+        self.problem = ""
+
+    def setProgressText(self, text: str) -> None:
+        """Tell where the run is; called in the run's thread."""
+        super().setProgressText(text)
+        self.said.emit(text)
+
+    def reportError(self, error: str, fatalError: bool = False) -> None:
+        """Keep what went wrong; called in the run's thread."""
+        super().reportError(error, fatalError)
+        self.problem = error
+
+
 class FeedbackReport:
-    """A `Report` that hands progress, time left and notices to a feedback; called in the thread that runs the job."""
+    """A `Report` that hands progress, time left, notices and boxes to a feedback; called in the job's thread."""
 
     def __init__(self, feedback: QgsProcessingFeedback) -> None:
         self._feedback = feedback
@@ -26,6 +51,8 @@ class FeedbackReport:
         """Take one event; kinds that have no place in a feedback are passed over."""
         if event["event"] == "progress":
             self._progress(event["done"], event["text"], event.get("seconds_left"))
+        elif event["event"] == "boxes" and isinstance(self._feedback, LiveFeedback):
+            self._feedback.found.emit(event)
         elif event["event"] == "notice" and event.get("level") == "warning":
             self._feedback.pushWarning(event["text"])
         elif event["event"] == "notice":

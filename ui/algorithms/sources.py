@@ -1,4 +1,4 @@
-"""What a job needs of QGIS's layers: the raster's file, and the area as a file of polygons."""
+"""What a job needs of QGIS's layers: the raster's file or who gives its pixels, and the area as a file of polygons."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from qgis.core import (
     QgsProcessingFeatureSource,
     QgsProcessingFeedback,
     QgsProcessingUtils,
+    QgsRasterDataProvider,
     QgsRasterLayer,
     QgsRectangle,
     QgsVectorFileWriter,
@@ -26,12 +27,16 @@ from qgis.core import (
 from ...core.job.errors import OutputError, RasterError
 from ..wording import tr
 
+TO_FETCH = "/vsimem/tilehawk-to-fetch.tif"
+
 
 @dataclass(frozen=True)
 class RasterSource:
     """What a run needs to know of a raster layer, free of the layer's thread.
 
-    `path`: absolute, or a GDAL name. `crs`: as the user sees the layer; `own_crs`: as the file says. `extent` in `crs`.
+    `path`: absolute, or a GDAL name. `crs`: as the user sees the layer; `own_crs`: as the file says. `extent` and the
+    side of a `pixel` in `crs`. `provider`: a copy of the layer's, where only QGIS can read it; `path` then stands for a
+    file still to be fetched.
     """
 
     name: str
@@ -39,11 +44,18 @@ class RasterSource:
     crs: QgsCoordinateReferenceSystem
     own_crs: QgsCoordinateReferenceSystem
     extent: QgsRectangle
+    pixel: float
+    provider: QgsRasterDataProvider | None = None
 
 
 def raster_source(layer: QgsRasterLayer) -> RasterSource:
-    """Take what a run needs from a raster layer; raises RasterError where the worker cannot open it."""
-    return RasterSource(layer.name(), _path(layer), layer.crs(), layer.dataProvider().crs(), layer.extent())
+    """Take what a run needs from a raster layer; call it in the layer's thread."""
+    own = layer.dataProvider()
+    path = _path(layer)
+    provider = own.clone() if path is None else None
+    return RasterSource(
+        layer.name(), path or TO_FETCH, layer.crs(), own.crs(), layer.extent(), layer.rasterUnitsPerPixelX(), provider
+    )
 
 
 def export_area(
@@ -100,27 +112,12 @@ def export_area(
     return path
 
 
-def _path(layer: QgsRasterLayer) -> str:
-    if layer.providerType() != "gdal":
-        raise RasterError(
-            tr(
-                "The layer '{name}' is no file but an online map, a database or a computed layer. Save the part you "
-                "need as GeoTIFF (right-click the layer > Export > Save As…) and detect on that file."
-            ).format(name=layer.name())
-        )
+def _path(layer: QgsRasterLayer) -> str | None:
+    """Path of a layer's file, or the name GDAL knows it by; None where only QGIS can read it."""
     name, *options = layer.source().split("|")
-    if name.startswith("/vsimem/"):
-        raise RasterError(
-            tr("The layer '{name}' lives in QGIS's memory. Save it as GeoTIFF and detect on that file.").format(
-                name=layer.name()
-            )
-        )
-    if any(option.startswith("authcfg=") for option in options) or "authcfg=" in name:
-        raise RasterError(
-            tr("The layer '{name}' needs a login that only QGIS knows. Save it as GeoTIFF first.").format(
-                name=layer.name()
-            )
-        )
+    needs_login = "authcfg=" in name or any(option.startswith("authcfg=") for option in options)
+    if layer.providerType() != "gdal" or name.startswith("/vsimem/") or needs_login:
+        return None
     return str(Path(name).absolute()) if Path(name).exists() else name
 
 
