@@ -27,21 +27,29 @@ def staged(target: Path, stale: Iterable[Path] = ()) -> Iterator[Path]:
     """
     scratch = unfinished_path(target, os.getpid())
     try:
-        remove_unfinished(target, os.getpid())
-        scratch.mkdir()
-        yield scratch
-        _prove_space(scratch)
-        require_closed(target)
-        written = sorted(scratch.iterdir(), key=lambda path: path.name != target.name)
-        for path in written:  # the target itself first: where it is locked, nothing has been changed
-            path.replace(target.with_name(path.name))
-        for path in stale:
-            if path.name not in {new.name for new in written}:
-                path.unlink(missing_ok=True)
-    except (OSError, sqlite3.Error, DataSourceError, DataLayerError, FeatureError) as problem:
-        raise OutputError(_sentence(target, problem)) from problem
+        with refusals_told(target):
+            remove_unfinished(target, os.getpid())
+            scratch.mkdir()
+            yield scratch
+            _prove_space(scratch)
+            require_closed(target)
+            written = sorted(scratch.iterdir(), key=lambda path: path.name != target.name)
+            for path in written:  # the target itself first: where it is locked, nothing has been changed
+                path.replace(target.with_name(path.name))
+            for path in stale:
+                if path.name not in {new.name for new in written}:
+                    path.unlink(missing_ok=True)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def refusals_told(target: Path) -> Iterator[None]:
+    """Turn what the disk, the file system or the driver refuses into an OutputError about `target`."""
+    try:
+        yield
+    except (OSError, sqlite3.Error, DataSourceError, DataLayerError, FeatureError) as problem:
+        raise OutputError(_sentence(target, problem)) from problem
 
 
 def _prove_space(scratch: Path) -> None:

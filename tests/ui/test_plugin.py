@@ -48,10 +48,10 @@ def test_every_call_has_its_mirror(qgis_processing, monkeypatch):
     iface.addToolBar.side_effect = window.addToolBar
     plugin = tilehawk.classFactory(iface)
     plugin.initGui()
-    menu = iface.addPluginToRasterMenu.call_args
+    menu = iface.addPluginToRasterMenu.call_args_list
     factory = iface.registerOptionsWidgetFactory.call_args
     plugin.unload()
-    assert iface.removePluginRasterMenu.call_args == menu
+    assert iface.removePluginRasterMenu.call_args_list == menu[::-1]
     assert iface.unregisterOptionsWidgetFactory.call_args == factory
     flush_deleted()
     assert window.findChildren(QWidget, "tilehawkToolbar") == []

@@ -101,6 +101,10 @@ class ResultsPage(QWidget):
         """Say where the layer comes from, as it is now: a review adds a field."""
         return self._origin
 
+    def refresh_origin(self) -> None:
+        """Look at the layer's fields again: a review has added one."""
+        self._origin = origin_of(self.layer) or self._origin
+
     def filter(self) -> Filter:
         """What is shown."""
         return self._filter
@@ -120,8 +124,9 @@ class ResultsPage(QWidget):
 
     def show_rejected(self, rejected: bool) -> None:
         """Show rejected objects too, as a review does, or hide them again."""
-        self._filter = replace(self._filter, rejected=rejected)
-        self._apply()
+        if self.layer is not None:
+            self._filter = replace(self._filter, rejected=rejected)
+            self._apply()
 
     def _take_tally(self, tally: Tally) -> None:
         self._work = None
