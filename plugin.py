@@ -56,6 +56,7 @@ class TilehawkPlugin:
         """Take everything away again; called by QGIS. Running detections are cancelled."""
         if self.iface is not None:
             if self.dialog is not None:
+                self.dialog.close_worker(wait=True)
                 self.dialog.deleteLater()
                 self.dialog = None
             self.results.close()
