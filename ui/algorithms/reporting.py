@@ -17,15 +17,19 @@ TEXT_SECONDS, TEXT_SHARE = 1.0, 0.02
 class LiveFeedback(QgsProcessingFeedback):
     """A feedback whose progress texts and boxes also reach slots of the main thread.
 
-    `found` carries the values of an event `boxes`, in the coordinates of the raster's file. `problem`: the last error.
+    `found` carries the values of an event `boxes`, in the coordinates of the raster's file, `happened` those of events
+    that only some jobs have, such as `epoch`. `problem`: the last error. `stop_asked`: whether the user wants a training
+    to end early and keep its best.
     """
 
     said = pyqtSignal(str)
     found = pyqtSignal(object)
+    happened = pyqtSignal(object)
 
     def __init__(self) -> None:
         super().__init__(False)  # not into the application's log: Processing's history keeps it
         self.problem = ""
+        self.stop_asked = False
 
     def setProgressText(self, text: str) -> None:
         """Tell where the run is; called in the run's thread."""
@@ -57,6 +61,8 @@ class FeedbackReport:
             self._feedback.pushWarning(event["text"])
         elif event["event"] == "notice":
             self._feedback.pushInfo(event["text"])
+        elif isinstance(self._feedback, LiveFeedback):
+            self._feedback.happened.emit(event)
 
     def _progress(self, done: float, text: str, seconds_left: float | None) -> None:
         self._feedback.setProgress(100 * done)

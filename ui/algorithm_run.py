@@ -1,0 +1,118 @@
+"""One run of an algorithm in the background of the desktop, which outlives the dialog that started it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from qgis.core import QgsApplication, QgsProcessingAlgRunnerTask, QgsProcessingContext, QgsTask
+from qgis.gui import QgsGui
+from qgis.PyQt.QtCore import QEventLoop, QObject, QTimer, pyqtSignal
+
+from ..core.job.errors import InvalidJob
+from .algorithms.reporting import LiveFeedback
+from .wording import tr
+
+LAST_WAIT_MS = 3000  # a cancelled worker is killed after 1.5 s
+
+
+class AlgorithmRun(QObject):
+    """A run as a QGIS task, noted in Processing's history.
+
+    It owns the context and the feedback that the task uses, and never touches the task again. Signals come in the main
+    thread: `progressed` (percent), `said` (where it is), `happened` (an event of the worker that is no progress),
+    `ended` (ok, and if not a sentence for the user, empty when cancelled). `results`: what the algorithm gave;
+    `seconds`: how long it took.
+    """
+
+    progressed = pyqtSignal(float)
+    said = pyqtSignal(str)
+    happened = pyqtSignal(object)
+    ended = pyqtSignal(bool, str)
+
+    def __init__(self, algorithm: str, parameters: dict[str, Any]) -> None:
+        """Check the parameters; raises InvalidJob with the algorithm's sentence."""
+        from processing.tools.dataobjects import createContext
+
+        super().__init__()
+        self.running = False
+        self.results: dict[str, Any] = {}
+        self.seconds = 0.0
+        self._parameters = parameters
+        self._algorithm = QgsApplication.processingRegistry().createAlgorithmById(algorithm)
+        self._feedback = LiveFeedback()
+        self._context: QgsProcessingContext | None = createContext(self._feedback)
+        for ok, sentence in (
+            self._algorithm.canExecute(),
+            self._algorithm.checkParameterValues(parameters, self._context),
+        ):
+            if not ok:
+                raise InvalidJob(sentence)
+        self._feedback.progressChanged.connect(self.progressed)
+        self._feedback.happened.connect(self.happened)
+        self._feedback.said.connect(self.said)
+
+    def start(self) -> None:
+        """Hand the run to QGIS's task manager and note it in Processing's history."""
+        flags = QgsTask.Flag.CanCancel | QgsTask.Flag.Silent  # the message bar says more than 'Task complete'
+        task = QgsProcessingAlgRunnerTask(self._algorithm, self._parameters, self._context, self._feedback, flags)
+        if task.isCanceled():
+            raise InvalidJob(self._feedback.problem or tr("It could not be started."))
+        task.executed.connect(self._finish)
+        self._started_at = time.monotonic()
+        self._add_to_history()
+        self.running = True
+        QgsApplication.taskManager().addTask(task)
+
+    def cancel(self) -> None:
+        """Ask the run to stop; `ended` follows."""
+        if self.running:
+            self._feedback.cancel()
+
+    def stop(self) -> None:
+        """Ask the run to end early and keep what it has."""
+        if self.running:
+            self._feedback.stop_asked = True
+
+    def wait(self) -> None:
+        """Let Qt work until a cancelled run has ended, for a few seconds at most."""
+        deadline = time.monotonic() + LAST_WAIT_MS / 1000
+        while self.running and time.monotonic() < deadline:
+            loop = QEventLoop()
+            QTimer.singleShot(50, loop.quit)
+            loop.exec()
+
+    def release(self) -> None:
+        """Let go of what the run needed, once it has ended: its context may own layers, which must not outlive QGIS."""
+        if not self.running:
+            self._context = self._feedback = self._algorithm = None
+
+    def _finish(self, ok: bool, results: dict[str, Any]) -> None:
+        from processing.gui.Postprocessing import handleAlgorithmResults
+
+        self.running = False
+        self.results, self.seconds = results, time.monotonic() - self._started_at
+        QTimer.singleShot(0, self.release)  # not in the middle of the task's signal
+        self._history["results"] = results
+        self._history["log"] = self._feedback.htmlLog()
+        QgsGui.historyProviderRegistry().updateEntry(self._history_id, self._history)
+        if self._feedback.isCanceled():
+            self.ended.emit(False, "")
+        elif not ok:
+            self.ended.emit(False, self._feedback.problem or tr("It failed; see Processing's history."))
+        elif not handleAlgorithmResults(self._algorithm, self._context, self._feedback, self._parameters):
+            self.ended.emit(False, self._feedback.problem)
+        else:
+            self.ended.emit(True, "")
+
+    def _add_to_history(self) -> None:
+        self._history = {
+            "python_command": self._algorithm.asPythonCommand(self._parameters, self._context),
+            "algorithm_id": self._algorithm.id(),
+            "parameters": self._algorithm.asMap(self._parameters, self._context),
+        }
+        command, ok = self._algorithm.asQgisProcessCommand(self._parameters, self._context)
+        if ok:
+            self._history["process_command"] = command
+        self._history_id, _ = QgsGui.historyProviderRegistry().addEntry("processing", self._history)
+        QgsGui.instance().processingRecentAlgorithmLog().push(self._algorithm.id())

@@ -1,0 +1,1 @@
+"""Training from the desktop: the dialog, its form, and how a training is going."""
