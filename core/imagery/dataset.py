@@ -16,8 +16,10 @@ from rasterio.vrt import WarpedVRT
 
 from ..job.errors import RasterError
 from .bands import find_alpha
+from .gdal import is_remote
 
 MAX_NAMED = 8
+UNLISTED = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}  # lists of remote folders are long, and read with Python held up
 
 
 def open_dataset(path: str, name: str, stack: ExitStack) -> tuple[DatasetReader | WarpedVRT, tuple[str, ...]]:
@@ -28,7 +30,8 @@ def open_dataset(path: str, name: str, stack: ExitStack) -> tuple[DatasetReader 
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # placement says it to the user
-        dataset = stack.enter_context(rasterio.open(path))
+        with rasterio.Env(**(UNLISTED if is_remote(path) else {})):
+            dataset = stack.enter_context(rasterio.open(path))
     _require_image(dataset, name)
     points, points_crs = dataset.gcps
     if not dataset.transform.is_identity:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import shapely
 from affine import Affine
@@ -35,7 +37,7 @@ class Examined:
     def note(self, x: int, y: int, valid: np.ndarray) -> None:
         """Note the validity (rows, columns) of pixels read at x, y of the grid."""
         left, top = x - self._plan.x0, y - self._plan.y0
-        valid = valid[: self._plan.height - top, : self._plan.width - left]
+        valid = valid[: max(0, self._plan.height - top), : max(0, self._plan.width - left)]
         if valid.size == 0:
             return
         rows, row_starts = _cells(top, valid.shape[0], self.cell_px)
@@ -43,6 +45,16 @@ class Examined:
         any_valid = np.logical_or.reduceat(np.logical_or.reduceat(valid, row_starts, axis=0), column_starts, axis=1)
         self._read[rows, columns] = True
         self._valid[rows, columns] |= any_valid
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Give all that was noted so far, as arrays."""
+        return {"cells_read": self._read, "cells_valid": self._valid, "empty_tiles": np.array(self.empty_tiles, int)}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from what another record of the same plan gave as its `state`."""
+        self._read |= state["cells_read"]
+        self._valid |= state["cells_valid"]
+        self.empty_tiles += state["empty_tiles"].tolist()
 
     def gaps(self, grid: Grid, area: BaseGeometry | None = None) -> list[BaseGeometry]:
         """Outline the ground that was read but is invalid, as polygons in map coordinates.

@@ -15,6 +15,16 @@ from rasterio.errors import RasterioError
 from ..job.errors import RasterError
 
 CACHE_BYTES = 64 * 2**20  # rasterio wants bytes; GDAL would take 5 % of the memory
+NETWORK = {
+    "GDAL_HTTP_MAX_RETRY": 3,
+    "GDAL_HTTP_RETRY_DELAY": 1,
+    "GDAL_HTTP_CONNECTTIMEOUT": 30,  # seconds; GDAL itself waits for ever
+    "GDAL_HTTP_LOW_SPEED_TIME": 60,
+    "GDAL_HTTP_LOW_SPEED_LIMIT": 1,  # bytes a second
+}
+OVER_NETWORK = re.compile(
+    r"^(https?|ftp|s3|gs|az|oss)://|/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs)(_streaming)?[/?]"
+)
 
 # Without any handler Python prints GDAL's warnings to stderr; what matters arrives as an exception.
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
@@ -26,9 +36,8 @@ def gdal_session(name: str) -> Iterator[None]:
 
     Settings hold for the thread that enters.
     """
-    settings = {"GDAL_CACHEMAX": CACHE_BYTES, "GDAL_HTTP_MAX_RETRY": 3, "GDAL_HTTP_RETRY_DELAY": 1}
     try:
-        with rasterio.Env(**settings):
+        with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, **NETWORK):
             yield
     except (RasterioError, CPLE_BaseError, OSError) as problem:
         raise RasterError(f"'{name}' cannot be read: {_reason(problem)}.") from problem
@@ -37,6 +46,11 @@ def gdal_session(name: str) -> Iterator[None]:
 def raster_name(path: str) -> str:
     """Name a raster for a sentence: its file name, without folders and without the secrets of a URL's query."""
     return PurePath(str(path).split("?")[0]).name or str(path)
+
+
+def is_remote(path: str) -> bool:
+    """Tell whether a file or GDAL name is read over the network, also from within an archive there."""
+    return OVER_NETWORK.search(str(path)) is not None
 
 
 def _reason(problem: BaseException) -> str:

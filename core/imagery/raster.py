@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from rasterio.vrt import WarpedVRT
 from ..job.card import Band
 from .bands import choose_bands
 from .dataset import georeference, open_dataset
-from .gdal import gdal_session, raster_name
+from .gdal import gdal_session, is_remote, raster_name
 from .grid import Grid
 from .placement import Placement, place
 from .resampling import reach, resample
@@ -31,8 +32,9 @@ class Raster:
     `band_indexes`: source band (from 1) for each band of the card. `ranges`: source values that become 0 and 255.
     `notices`: sentences on what was assumed, chosen and resampled. `to_source`: affine from grid px to the file's px,
     None where they are the same. `source_resolution_m`: ground metres a pixel of the file, None where unknown.
-    `read_by_rows`: the file stores whole rows, so that narrow windows decode too much. `dtype`, `nodata`: of the file's
-    values, `nodata` None where it declares none.
+    `read_by_rows`: the file stores whole rows, so that narrow windows decode too much. `block_shape`: rows and columns
+    of the file's blocks, None where it is resampled. `is_remote`: the file is read over the network. `dtype`, `nodata`:
+    of the file's values, `nodata` None where it declares none.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Raster:
         name: str,
         placement: Placement,
         source: Source,
+        overview: int | None,
         reduction: Affine,
         notices: Sequence[str],
         opened: ExitStack,
@@ -56,7 +59,10 @@ class Raster:
         self.notices = tuple(dict.fromkeys(notices))
         self.read_by_rows = placement.to_source is None and source.stored_by_rows
         self.to_source = placement.to_source
+        self.block_shape: tuple[int, int] | None = source.block_shape if placement.to_source is None else None
+        self.is_remote = is_remote(path)
         self._source = source
+        self._overview = overview
         self._to_read = None if placement.to_source is None else reduction @ placement.to_source
         self._opened = opened
 
@@ -65,6 +71,19 @@ class Raster:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def twin(self) -> Raster:
+        """The same raster through a handle of its own, for another thread; it is closed on its own."""
+        with gdal_session(self.name), ExitStack() as stack:
+            level = self._overview
+            if level is None:
+                dataset, _ = open_dataset(self.source, self.name, stack)
+            else:
+                dataset = stack.enter_context(rasterio.open(self.source, overview_level=level))
+            twin = copy.copy(self)
+            twin._source = self._source.through(dataset)
+            twin._opened = stack.pop_all()
+            return twin
 
     def close(self) -> None:
         """Close the file."""
@@ -138,24 +157,26 @@ def open_raster(
         transform, crs_wkt = georeference(dataset)
         placement = place(name, dataset.width, dataset.height, transform, crs_wkt, model_resolution_m, resolution_m)
         choice = choose_bands(dataset, name, [band.role for band in card_bands], bands)
-        dataset, reduction = _reduced(dataset, str(path), placement, stack)
+        dataset, overview, reduction = _reduced(dataset, str(path), placement, stack)
         source = Source(dataset, choice, card_bands, value_range)
         if placement.grid.crs_wkt is None:
             notices = (*notices, f"'{name}' has no coordinate reference system.")
         notices = (*notices, *placement.notices, *choice.notices, *source.notices)
-        return Raster(str(path), name, placement, source, reduction, notices, stack.pop_all())
+        return Raster(str(path), name, placement, source, overview, reduction, notices, stack.pop_all())
 
 
-def _reduced(dataset: DatasetReader, path: str, placement: Placement, stack: ExitStack) -> tuple[DatasetReader, Affine]:
+def _reduced(
+    dataset: DatasetReader, path: str, placement: Placement, stack: ExitStack
+) -> tuple[DatasetReader, int | None, Affine]:
     """Change to the coarsest overview that still has two pixels along one of the grid, if there is any.
 
-    Returns it with the affine from the file's px to its px.
+    Returns it with its level, None for the file itself, and the affine from the file's px to its px.
     """
     factors = [] if isinstance(dataset, WarpedVRT) else dataset.overviews(1)
     levels = [level for level, factor in enumerate(factors) if factor <= placement.coarsening * OVERVIEW]
     if not levels or placement.to_source is None:
-        return dataset, Affine.identity()
+        return dataset, None, Affine.identity()
     overview = stack.enter_context(rasterio.open(path, overview_level=levels[-1]))
     if overview.count != dataset.count:
-        return dataset, Affine.identity()
-    return overview, Affine.scale(overview.width / dataset.width, overview.height / dataset.height)
+        return dataset, None, Affine.identity()
+    return overview, levels[-1], Affine.scale(overview.width / dataset.width, overview.height / dataset.height)

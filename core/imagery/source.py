@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,6 +31,7 @@ class Source:
         self.dtype = dataset.dtypes[choice.indexes[0] - 1]
         self.nodata = dataset.nodatavals[choice.indexes[0] - 1]
         blocks = dataset.block_shapes[choice.indexes[0] - 1]
+        self.block_shape = blocks
         self.stored_by_rows = blocks[1] >= dataset.width > 1024
         self.fill = np.array([round(min(max(band.mean, 0.0), 255.0)) for band in card_bands], np.uint8)
         self._choice = choice
@@ -46,6 +48,12 @@ class Source:
         if {source.dtype for source in described} in ({"uint16"}, {"int16"}):
             every = np.arange(65536, dtype=np.uint16).view(described[0].dtype)
             self._lookup = to_bytes(np.broadcast_to(every, (len(described), 1, 65536)), self.ranges)[:, 0]
+
+    def through(self, dataset: DatasetReader) -> Source:
+        """The same source, read through another handle of its file."""
+        twin = copy.copy(self)
+        twin.dataset = dataset
+        return twin
 
     def read(self, x: int, y: int, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
         """Read uint8 (C, height, width) and valid bool (height, width); what lies outside the file is invalid."""

@@ -1,6 +1,8 @@
 """Reading ahead by blocks gives the tiles that reading one by one gives."""
 
 import threading
+import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -33,8 +35,8 @@ def collected(raster, plan, batch_size=4, examined=None):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr("core.imagery.reader.BLOCK_PX", 60_000)
-    monkeypatch.setattr("core.imagery.reader.PIECE_PX", 10_000)
+    monkeypatch.setattr("core.imagery.blocks.BLOCK_PX", 60_000)
+    monkeypatch.setattr("core.imagery.blocks.PIECE_PX", 10_000)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
@@ -123,7 +125,83 @@ def test_each_pixel_is_read_about_once(write_raster, scene, rgb, monkeypatch):
     assert sum(pixels) < 1.3 * 600 * 600  # tile by tile it would be four times
 
 
-def test_closing_early_stops_the_thread(write_raster, scene, rgb):
+def test_each_block_of_the_file_is_read_once(write_raster, scene, rgb, monkeypatch):
+    """Pieces lie along the file's own blocks, however the tiles lie."""
+    monkeypatch.setattr("core.imagery.blocks.PIECE_PX", 128 * 128)
+    path = write_raster(scene(600, 700), tiled=True, blockxsize=64, blockysize=64)
+    with open_raster(path, rgb, 0.6) as raster:
+        plan = plan_tiles(raster.grid, 160, 32, 32, shapely.box(100, 90, 650, 580))
+        read, corners = raster.read, []
+        monkeypatch.setattr(raster, "read", lambda *window: corners.append(window) or read(*window))
+        collected(raster, plan)
+    blocks = [
+        (column, row)
+        for x, y, width, height in corners
+        for row in range(y // 64, -(-(y + height) // 64))
+        for column in range(x // 64, -(-(x + width) // 64))
+    ]
+    assert len(corners) > 9
+    assert len(blocks) == len(set(blocks))
+
+
+@pytest.mark.parametrize("layout", [LAYOUTS["tiled"], LAYOUTS["resampled"]], ids=["tiled", "resampled"])
+def test_ground_without_a_tile_is_not_read(write_raster, scene, rgb, monkeypatch, layout):
+    monkeypatch.setattr("core.imagery.blocks.PIECE_PX", 64 * 64)
+    corner = shapely.Polygon([(0, 0), (640, 0), (0, 640)])
+    with open_raster(write_raster(scene(700, 700), **layout), rgb, 0.6) as raster:
+        plan = plan_tiles(raster.grid, 128, 32, 32, corner)
+        read, seen = raster.read, np.zeros((2000, 2000), bool)
+
+        def noting(x, y, width, height):
+            seen[y : y + height, x : x + width] = True
+            return read(x, y, width, height)
+
+        monkeypatch.setattr(raster, "read", noting)
+        examined = Examined(plan)
+        collected(raster, plan, examined=examined)
+        tiles = np.zeros_like(seen)
+        for x0, y0, x1, y1 in (plan.window(index) for index in plan.indexes()):
+            tiles[y0:y1, x0:x1] = True
+        gaps = examined.gaps(raster.grid)
+    assert seen[tiles].all()
+    wide = np.zeros_like(tiles)  # whole pieces are read
+    for x, y in np.argwhere(tiles)[:, ::-1][::7] // 64 * 64:
+        wide[y : y + 64, x : x + 64] = True
+    assert not (seen & ~wide).any()
+    assert gaps == []
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_several_threads_give_what_one_gives(write_raster, scene, rgb, small_blocks, monkeypatch, layout):
+    with open_raster(write_raster(scene(300, 500), **layout), rgb, 0.6) as raster:
+        plan = plan_tiles(raster.grid, 128, 32, 32)
+        monkeypatch.setattr("core.imagery.blocks.LOCAL_THREADS", 1)
+        one = collected(raster, plan)
+        monkeypatch.setattr("core.imagery.blocks.LOCAL_THREADS", 4)
+        twins, twin = [], raster.twin
+        monkeypatch.setattr(raster, "twin", lambda: twins.append(twin()) or twins[-1])
+        several = collected(raster, plan)
+    assert 1 <= len(twins) <= 3
+    assert list(one) == list(several)
+    assert all((one[index][part] == several[index][part]).all() for index in one for part in (0, 1))
+
+
+def test_reading_is_never_far_ahead(write_raster, scene, rgb, monkeypatch):
+    """A slow network is not buried in pixels."""
+    monkeypatch.setattr("core.imagery.blocks.BLOCK_PX", 60_000)
+    path = write_raster(scene(200, 3000), tiled=True, blockxsize=64, blockysize=64)
+    with open_raster(path, rgb, 0.6) as raster:
+        plan = plan_tiles(raster.grid, 128, 0, 32)
+        read, columns = raster.read, []
+        monkeypatch.setattr(raster, "read", lambda *window: columns.append(window[0] + window[2]) or read(*window))
+        with closing(read_batches(raster, plan, 1)) as batches:
+            index = next(batches)[0][0]
+            time.sleep(0.3)
+            assert max(columns) <= plan.window(index)[2] + 4 * 300
+
+
+def test_closing_early_stops_the_threads(write_raster, scene, rgb, monkeypatch):
+    monkeypatch.setattr("core.imagery.blocks.LOCAL_THREADS", 3)
     before = threading.active_count()
     with open_raster(write_raster(scene(500, 600)), rgb, 0.6) as raster:
         batches = read_batches(raster, plan_tiles(raster.grid, 128, 32, 32), 1)
