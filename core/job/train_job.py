@@ -83,7 +83,7 @@ class TrainJob:
     optimiser: str = "adamw"
     schedule: Optional[str] = None
     learning_rate: Optional[float] = 7e-4
-    weight_decay: float = 0.05
+    weight_decay: Optional[float] = None
     clip_gradient: float = 5.0
     freeze_backbone: int = 0
     focal_alpha: float = 0.25
@@ -195,7 +195,7 @@ def _check_training(job: TrainJob) -> None:
         raise InvalidJob("A steady learning rate needs patience: the epochs without improvement that end it.")
     if not 0 <= job.freeze_backbone <= job.epochs:
         raise InvalidJob("The backbone can be frozen for at most as many epochs as there are.")
-    if not (job.clip_gradient > 0 and 0 <= job.weight_decay < 1 and 0 <= job.ema_decay < 1):
+    if not (job.clip_gradient > 0 and 0 <= (job.weight_decay or 0) < 1 and 0 <= job.ema_decay < 1):
         raise InvalidJob("Clipping must be positive; weight decay and averaging lie between 0 and 1.")
     if not (0 < job.focal_alpha < 1 and 0 <= job.focal_gamma <= 10):
         raise InvalidJob("The focal loss needs an alpha between 0 and 1 and a gamma between 0 and 10.")

@@ -1,54 +1,25 @@
 """The training loop, from top to bottom: crops, losses, weights, their average, a look at the validation images."""
 
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from ..detections.detections import Detections
 from ..job.card import ModelCard
 from ..job.errors import Cancelled, ModelError
 from ..job.events import Report, progress
-from ..retinanet.anchors import grid_anchors
 from ..retinanet.device import Backend
-from ..retinanet.losses import Truth, detection_losses
-from ..retinanet.network import RetinaNetwork, flatten
-from .optimisation import averaged, freeze_batch_norms, learning_rate_factor, make_optimiser
+from ..retinanet.network import RetinaNetwork
+from .checkpoint import Checkpoints, Moving, Progress
+from .optimisation import averaged, freeze, freeze_batch_norms, make_optimiser, set_learning_rate
+from .recipe import Fitted, Recipe, Requests, Validate
 from .samples import Sampler
+from .step import StepLosses
+from .team import Team
 
-MOST_GRADIENT = 5.0  # norm to which gradients are clipped
 FROZEN_SHARE = 0.2  # of the epochs, at the end, in which batch norms keep their statistics
-
-Validate = Callable[[RetinaNetwork], dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train. Epochs, steps an epoch, tiles a batch; learning rate at its highest."""
-
-    epochs: int
-    steps: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    focal_alpha: float
-    focal_gamma: float
-    box_loss: str
-    ema_decay: float
-    choose_on: str
-
-
-@dataclass
-class Fitted:
-    """What training gives: the weights of the best epoch, its number and figures, and the figures of every epoch."""
-
-    state: dict[str, Tensor]
-    best: dict[str, Any]
-    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 def fit(
@@ -59,80 +30,201 @@ def fit(
     backend: Backend,
     validate: Validate,
     report: Report,
-    cancelled: Callable[[], bool],
+    requests: Requests | None = None,
+    checkpoints: Checkpoints | None = None,
+    *,
+    resume: bool = False,
+    checkpoint_seconds: float = 300.0,
+    team: Team | None = None,
 ) -> Fitted:
     """Train `network` in place; after each epoch `validate` looks at the averaged weights, and the best are kept.
 
-    `validate` gives figures by name, among them `recipe.choose_on`. Raises Cancelled, and ModelError on divergence.
+    `validate` gives figures by name, among them `recipe.choose_on`. With `checkpoints` the training is kept after each
+    epoch, every `checkpoint_seconds` within it and when it is cancelled; `resume` goes on from there: on a processor,
+    with the same number of threads, to the very weights it would have had. Raises Cancelled, and ModelError on
+    divergence.
     """
-    network = network.to(backend.device, memory_format=torch.channels_last)
-    average = averaged(network, recipe.ema_decay)
-    optimiser = make_optimiser(network, recipe.learning_rate, recipe.weight_decay)
-    steps = recipe.epochs * recipe.steps
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_factor(step, steps))
-    step_losses = _StepLosses(card, recipe, backend)
-    fitted, started = Fitted({}, {}), time.monotonic()
-    for epoch in range(recipe.epochs):
-        network.train()
-        if epoch >= recipe.epochs * (1 - FROZEN_SHARE):
-            freeze_batch_norms(network)
-        sums = torch.zeros(2, device=backend.device)
-        for step, batch in enumerate(sampler.batches(epoch, recipe.steps, recipe.batch_size)):
-            if cancelled():
-                raise Cancelled()
-            focal, box = step_losses(network, batch.images, batch.truths)
-            optimiser.zero_grad(set_to_none=True)
-            (focal + box).backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), MOST_GRADIENT)
-            optimiser.step()
-            schedule.step()
-            average.update_parameters(network)
-            sums += torch.stack([focal.detach(), box.detach()])
-            done = (epoch * recipe.steps + step + 1) / steps
-            left = (time.monotonic() - started) * (1 / done - 1)
-            report(progress(done, f"Epoch {epoch + 1} of {recipe.epochs}", left))
-        if not torch.isfinite(sums).all():
-            raise ModelError("The training diverged: the loss is no number any more. Try a lower learning rate.")
-        focal_mean, box_mean = (sums / recipe.steps).tolist()
-        figures = {"epoch": epoch + 1, "focal_loss": focal_mean, "box_loss": box_mean, **validate(average.module)}
-        fitted.history.append(figures)
-        report({"event": "epoch", **figures})
-        if not fitted.best or figures[recipe.choose_on] >= fitted.best[recipe.choose_on]:
-            fitted.best = figures
-            fitted.state = {name: value.detach().clone() for name, value in average.module.state_dict().items()}
-    return fitted
+    training = _Training(card, network, sampler, recipe, backend, requests or Requests(), team or Team())
+    if checkpoints is not None and resume:
+        training.take_up(checkpoints)
+    keep = _Keeper(training, checkpoints if training.team.leads else None, checkpoint_seconds)
+    at, asked = training.at, training.asked
+    while not training.over:
+        for done in training.steps():
+            text = f"Epoch {at.epoch + 1} of {training.last_epoch}"
+            report(progress(done, text, training.seconds_left(done)))
+            keep.now_and_then()
+        if asked.cancelled:
+            keep.now()
+            raise Cancelled
+        if asked.stopped and at.best:
+            break
+        training.require_finite()
+        figures = validate(training.average) if training.team.leads else {}
+        report({"event": "epoch", **training.end_epoch(training.team.agree(figures))})
+        keep.now()
+        if asked.stopped:
+            break
+    return Fitted(at.state, at.best, at.history, training.seconds)
 
 
-class _StepLosses:
-    """Losses of one batch; autocast ends at the heads' outputs."""
+@dataclass
+class _Asked:
+    cancelled: bool = False
+    stopped: bool = False
 
-    def __init__(self, card: ModelCard, recipe: Recipe, backend: Backend) -> None:
-        self.card, self.recipe, self.backend = card, recipe, backend
-        mean, std = ([getattr(band, key) for band in card.bands] for key in ("mean", "std"))
-        self.mean = torch.tensor(mean, device=backend.device).reshape(1, -1, 1, 1)
-        self.std = torch.tensor(std, device=backend.device).reshape(1, -1, 1, 1)
 
-    def __call__(self, network: RetinaNetwork, images: Tensor, truths: list[Detections]) -> tuple[Tensor, Tensor]:
-        device, architecture = self.backend.device, self.card.architecture
-        values = ((images.to(device).float() - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        low = self.backend.dtype == torch.bfloat16  # gradients of half precision would need their losses scaled
-        with torch.autocast(device.type, self.backend.dtype) if low else nullcontext():
-            logits, deltas = network(values)
-        maps = [(level.shape[2], level.shape[3]) for level in logits]
-        anchors = grid_anchors(architecture, maps, (images.shape[2], images.shape[3]), device)
-        return detection_losses(
-            flatten(logits, len(self.card.classes)),
-            flatten(deltas, 4),
-            anchors,
-            [_truth(truth, device) for truth in truths],
-            architecture.box_weights,
-            self.recipe.focal_alpha,
-            self.recipe.focal_gamma,
-            self.recipe.box_loss,
+class _Training:
+    """A training on its way."""
+
+    def __init__(
+        self,
+        card: ModelCard,
+        network: RetinaNetwork,
+        sampler: Sampler,
+        recipe: Recipe,
+        backend: Backend,
+        requests: Requests,
+        team: Team,
+    ) -> None:
+        self.recipe, self.sampler, self.requests, self.team, self.backend = recipe, sampler, requests, team, backend
+        network = network.to(backend.device, memory_format=torch.channels_last)
+        optimiser = make_optimiser(network, recipe.learning_rate, recipe.weight_decay, recipe.optimiser)
+        self.moving = Moving(network, averaged(network, recipe.ema_decay), optimiser)
+        self.losses = StepLosses(card, recipe.losses, backend)
+        self.at = Progress(learning_rate=recipe.learning_rate)
+        self.asked = _Asked()
+        self._sums = torch.zeros(2, device=backend.device)
+        self._started = time.monotonic()
+
+    def take_up(self, checkpoints: Checkpoints) -> None:
+        """Go back to where an interrupted training was."""
+        vars(self.at).update(vars(checkpoints.load(self.moving)))
+        self._sums = torch.tensor(self.at.losses, device=self.backend.device)
+        self._started = time.monotonic() - self.at.seconds
+
+    @property
+    def network(self) -> RetinaNetwork:
+        """What learns."""
+        return self.moving.network
+
+    @property
+    def average(self) -> RetinaNetwork:
+        """What is looked at and kept."""
+        return self.moving.average.module
+
+    @property
+    def last_epoch(self) -> int:
+        """Number of epochs, as far as is known."""
+        return self.recipe.last_epoch(self.at.falls_from)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start, with those before an interruption."""
+        return time.monotonic() - self._started
+
+    @property
+    def over(self) -> bool:
+        """Whether all epochs are done, or patience is at its end."""
+        return self.at.epoch >= self.last_epoch or (self.recipe.schedule != "steady" and self._tired)
+
+    @property
+    def _tired(self) -> bool:
+        at, patience = self.at, self.recipe.patience
+        return patience is not None and bool(at.best) and at.epoch - at.best["epoch"] >= patience
+
+    def steps(self) -> Iterator[float]:
+        """Take the steps of an epoch that are still to be taken; gives the share of the whole training after each."""
+        at, recipe, moving = self.at, self.recipe, self.moving
+        self._prepare_modes()
+        learner = self.team.wrap(self.network)
+        batches = self.sampler.batches(
+            at.epoch, recipe.steps, recipe.batch_size, first=at.step, rank=self.team.rank, team=self.team.size
         )
+        self._ask()
+        while at.step < recipe.steps and not (self.asked.cancelled or self.asked.stopped):
+            number = at.epoch * recipe.steps + at.step
+            set_learning_rate(moving.optimiser, recipe.rate(number, at.falls_from))
+            focal, box = self.losses(learner, next(batches))
+            moving.optimiser.zero_grad(set_to_none=True)
+            (focal + box).backward()
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_gradient)
+            moving.optimiser.step()
+            moving.average.update_parameters(self.network)
+            self._sums += torch.stack([focal.detach(), box.detach()])
+            at.step += 1
+            yield (number + 1) / (self.last_epoch * recipe.steps)
+            self._ask()
+
+    def seconds_left(self, done: float) -> float:
+        """Seconds until the end at the pace so far, validation included."""
+        return round(self.seconds * (1 / done - 1), 1)
+
+    def require_finite(self) -> None:
+        """Raise ModelError where the loss is no number any more."""
+        if not torch.isfinite(self._sums).all():
+            raise ModelError("The training diverged: the loss is no number any more. Try a lower learning rate.")
+
+    def noted(self) -> Progress:
+        """How far it has come, ready to be kept."""
+        self.at.losses, self.at.seconds = tuple(self._sums.tolist()), self.seconds
+        return self.at
+
+    def end_epoch(self, validated: dict[str, float]) -> dict[str, Any]:
+        """Enter an epoch's figures, keep its weights where it is the best so far, and turn to the next one.
+
+        Gives the figures with what the user wants to know of the way to the end.
+        """
+        at, recipe, steps = self.at, self.recipe, max(1, self.at.step)
+        focal, box = (self._sums / steps).tolist()
+        rate = recipe.rate(at.epoch * recipe.steps + steps - 1, at.falls_from)
+        losses = {"loss": focal + box, "focal_loss": focal, "box_loss": box}
+        figures = {"epoch": at.epoch + 1, **losses, "learning_rate": rate, **validated}
+        at.history.append(figures)
+        if not at.best or figures[recipe.choose_on] >= at.best[recipe.choose_on]:
+            at.best = figures
+            at.state = {name: value.detach().clone() for name, value in self.average.state_dict().items()}
+        at.epoch, at.step = at.epoch + 1, 0
+        self._sums.zero_()
+        late = at.epoch >= recipe.epochs - recipe.falling_epochs
+        if recipe.schedule == "steady" and at.falls_from is None and (self._tired or late):
+            at.falls_from = at.epoch
+        left = self.seconds_left(at.epoch / self.last_epoch)
+        return {**figures, "epochs": self.last_epoch, "best": at.best["epoch"], "seconds_left": max(0.0, left)}
+
+    def _prepare_modes(self) -> None:
+        at, recipe = self.at, self.recipe
+        self.network.train()
+        freeze(self.network.backbone.body, at.epoch < recipe.freeze_backbone)
+        falling = at.falls_from is not None
+        if (
+            recipe.freeze_norms
+            or falling
+            or (recipe.schedule != "steady" and at.epoch >= recipe.epochs * (1 - FROZEN_SHARE))
+        ):
+            freeze_batch_norms(self.network)
+
+    def _ask(self) -> None:
+        asked = (self.requests.cancelled(), self.requests.stopped())
+        self.asked.cancelled, self.asked.stopped = self.team.any_of(asked)
 
 
-def _truth(truth: Detections, device: torch.device) -> Truth:
-    ignore = torch.zeros(len(truth), dtype=torch.bool) if truth.ignore is None else torch.from_numpy(truth.ignore)
-    boxes = torch.from_numpy(truth.boxes).float()
-    return Truth(boxes.to(device), torch.from_numpy(truth.labels).to(device), ignore.to(device))
+class _Keeper:
+    """Writes checkpoints, if there are to be any."""
+
+    def __init__(self, training: _Training, checkpoints: Checkpoints | None, seconds: float) -> None:
+        self._training, self._checkpoints, self._seconds = training, checkpoints, seconds
+        self._last = time.monotonic()
+
+    def now(self) -> None:
+        """Write one now, unless nothing has been done yet."""
+        at = self._training.at
+        if self._checkpoints is not None and (at.epoch or at.step):
+            self._training.require_finite()
+            self._checkpoints.save(self._training.noted(), self._training.moving)
+            self._last = time.monotonic()
+
+    def now_and_then(self) -> None:
+        """Write one where the last is old."""
+        if time.monotonic() - self._last >= self._seconds:
+            self.now()

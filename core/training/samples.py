@@ -68,18 +68,24 @@ class Sampler:
         tensor = change_colours(torch.from_numpy(np.ascontiguousarray(image)), self.augmentation, random)
         return tensor, visible(truth, size, LEAST_VISIBLE)
 
-    def batches(self, epoch: int, steps: int, batch_size: int) -> Iterator[Batch]:
-        """The batches of an epoch, each prepared in a thread while the one before it is used."""
+    def batches(
+        self, epoch: int, steps: int, batch_size: int, *, first: int = 0, rank: int = 0, team: int = 1
+    ) -> Iterator[Batch]:
+        """The batches of an epoch from step `first` on, each prepared in a thread while the one before it is used.
+
+        Of a team of processes, `rank` names this one: they share out the samples of a step.
+        """
 
         def prepare(step: int) -> Batch:
-            drawn = [self.sample(epoch, step * batch_size + i) for i in range(batch_size)]
+            start = (step * team + rank) * batch_size
+            drawn = [self.sample(epoch, start + i) for i in range(batch_size)]
             return Batch(torch.stack([image for image, _ in drawn]), [truth for _, truth in drawn])
 
         # One core for the thread that prepares: two pools of spinning OpenMP threads take turns on the same cores,
         # which made a step three times longer. torch keeps this number by thread.
         with ThreadPoolExecutor(1, "samples", initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            ahead = pool.submit(prepare, 0)
-            for step in range(steps):
+            ahead = pool.submit(prepare, first)
+            for step in range(first, steps):
                 batch = ahead.result()
                 if step + 1 < steps:
                     ahead = pool.submit(prepare, step + 1)

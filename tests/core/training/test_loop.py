@@ -14,7 +14,9 @@ from core.job.card import Architecture, Band, ModelCard, ObjectClass
 from core.job.errors import Cancelled, ModelError
 from core.retinanet.device import Backend
 from core.retinanet.network import RetinaNetwork, build_network
-from core.training.loop import Fitted, Recipe, fit
+from core.training.loop import fit
+from core.training.recipe import Fitted, Recipe, Requests
+from core.training.step import LossSettings
 from core.training.pictures import Picture
 from core.training.samples import Sampler
 
@@ -36,9 +38,6 @@ RECIPE = Recipe(
     batch_size=2,
     learning_rate=1e-3,
     weight_decay=0.01,
-    focal_alpha=0.25,
-    focal_gamma=2.0,
-    box_loss="smooth_l1",
     ema_decay=0.9,
     choose_on="ap50",
 )
@@ -73,19 +72,29 @@ def run(
     validate: Callable[[RetinaNetwork], dict[str, float]] = lambda _: {"ap50": 0.0},
     events: list[dict[str, Any]] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
+    stopped: Callable[[], bool] = lambda: False,
     sampler: Sampler | None = None,
     backend: Backend | None = None,
+    **settings: Any,
 ) -> Fitted:
     told = [] if events is None else events
     return fit(
-        CARD, network or tiny(), sampler or squares(), recipe, backend or cpu(), validate, told.append, cancelled
+        CARD,
+        network or tiny(),
+        sampler or squares(),
+        recipe,
+        backend or cpu(),
+        validate,
+        told.append,
+        Requests(cancelled, stopped),
+        **settings,
     )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("box_loss", ["smooth_l1", "giou"])
 def test_training_lowers_the_loss(dtype, box_loss):
-    recipe = replace(RECIPE, epochs=3, steps=8, box_loss=box_loss)
+    recipe = replace(RECIPE, epochs=3, steps=8, losses=LossSettings(box_loss=box_loss))
     history = run(recipe, backend=cpu(dtype)).history
     assert [figures["epoch"] for figures in history] == [1, 2, 3]
     losses = [figures["focal_loss"] + figures["box_loss"] for figures in history]

@@ -1,0 +1,116 @@
+"""What a training ends with: figures on the test pictures, and the card that tells how the model was made."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from pyproj import Transformer
+
+from ..accuracy.metrics import Assessment
+from ..detections.detections import Detections
+from ..job.card import ModelCard
+from ..job.codec import encode
+from ..job.train_job import TrainJob
+from ..retinanet.detector import Detector
+from .pictures import Picture
+from .preparation import Prepared
+from .recipe import Fitted
+from .setup import Setup
+from .sources import fingerprints
+from .validation import figures, look_at
+
+DRAWS = 200  # of the bootstrap
+# What a card does not repeat: paths of one computer.
+LOCAL = ("data", "rasters", "labels", "area", "output", "start_from", "credits", "resume")
+MOST_AREAS = 50
+
+Pairs = list[tuple[Detections, Detections]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The finished card, and what its model finds on the pictures of `split`."""
+
+    card: ModelCard
+    found: list[tuple[Picture, Detections]]
+    split: str
+
+
+def conclude(job: TrainJob, prepared: Prepared, setup: Setup, fitted: Fitted) -> Outcome:
+    """Test the best weights, which the network then has, and tell everything in the card."""
+    network = setup.network
+    network.load_state_dict(fitted.state)
+    chosen = "val" if prepared.has_choice else "train"
+    card = replace(setup.card, threshold=round(fitted.best["threshold"], 3))
+    metrics: dict[str, Any] = {"split": chosen, "iou": prepared.iou, "images": len(setup.judge.pictures), **fitted.best}
+    split, pictures = ("test", prepared.testing) if prepared.testing else (chosen, setup.judge.pictures)
+    detector = Detector(card, network, setup.backend)
+    found = [(picture, look_at(detector, picture, prepared.fill)) for picture in pictures]
+    if split == "test":
+        metrics["test"] = test_figures([(seen, picture.truth) for picture, seen in found], prepared.iou, card.threshold)
+    training = {
+        "objects": {name: count for name, count in prepared.counts.items() if prepared.pictures[name]},
+        "images": {name: len(held) for name, held in prepared.pictures.items() if held},
+        "labels": fingerprints(job),
+        "areas": areas(prepared.pictures["train"]),
+        "blocks": len(prepared.labelled.blocks),
+        "seconds": round(fitted.seconds),
+        "anchors": setup.anchors,
+        "epochs": len(fitted.history),
+        "steps": len(fitted.history) * setup.recipe.steps,
+        "learning_rate": setup.recipe.learning_rate,
+        "backend": setup.backend.key,
+        "recipe": {name: value for name, value in encode(job).items() if name not in LOCAL},
+        "history": fitted.history,
+    }
+    return Outcome(replace(card, metrics=metrics, training=training), found, split)
+
+
+def test_figures(pairs: Pairs, iou: float, threshold: float) -> dict[str, Any]:
+    """Figures of test pictures, at a threshold chosen elsewhere, with 95 % intervals by drawing whole pictures anew.
+
+    A picture is a block of ground: objects on one are alike, so that single objects would make intervals too narrow
+    (bootstrap by cluster: Efron & Tibshirani 1993). None where a single picture tells nothing of others.
+    """
+    values = _figures(pairs, iou, threshold)
+    result: dict[str, Any] = {"images": len(pairs), "objects": _count(pairs), "iou": iou, **values}
+    if len(pairs) > 1:
+        random = np.random.default_rng(0)
+        drawn = []
+        for _ in range(DRAWS):
+            chosen = [pairs[i] for i in random.integers(len(pairs), size=len(pairs)).tolist()]
+            if _count(chosen):
+                drawn.append(list(_figures(chosen, iou, threshold).values()))
+        low, high = np.percentile(np.array(drawn), [2.5, 97.5], axis=0).round(4).tolist()
+        result["intervals"] = {name: [a, b] for name, a, b in zip(values, low, high, strict=True)}
+    return result
+
+
+test_figures.__test__ = False  # no test of pytest's
+
+
+def _figures(pairs: Pairs, iou: float, threshold: float) -> dict[str, float]:
+    values = figures(pairs, iou)
+    counts = Assessment(pairs).counts(threshold, iou)
+    at = {"precision": counts.precision, "recall": counts.recall, "f1": counts.f1}
+    kept = {name: values[name] for name in ("ap30", "ap50", "ap50_95")}
+    return {**kept, **{name: round(value, 4) for name, value in at.items()}}
+
+
+def _count(pairs: Pairs) -> int:
+    return sum(len(truth) if truth.ignore is None else int((~truth.ignore).sum()) for _, truth in pairs)
+
+
+def areas(pictures: list[Picture]) -> list[list[float]]:
+    """West, south, east and north (degrees, WGS 84, to 0.001) of the ground that was learnt from, by image file."""
+    found: dict[str, list[float]] = {}
+    for picture in pictures:
+        if picture.crs is None:
+            continue
+        height, width = picture.values.shape[1:]
+        extent = picture.to_map(np.array([[0.0, 0.0, width, height]]))[0]
+        box = Transformer.from_crs(picture.crs, "EPSG:4326", always_xy=True).transform_bounds(*extent)
+        if np.isfinite(box).all():
+            old = found.get(picture.path, [180.0, 90.0, -180.0, -90.0])
+            found[picture.path] = [*np.minimum(old[:2], box[:2]).tolist(), *np.maximum(old[2:], box[2:]).tolist()]
+    return [[round(value, 3) for value in box] for box in list(found.values())[:MOST_AREAS]]
