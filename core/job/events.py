@@ -6,8 +6,8 @@ notice    text, level ("info" or "warning")             a sentence for the user
 preflight what is known of a detection before its model is loaded: raster, tiles, warnings
 anchors   objects, median_px, histogram, default, chosen   before a training: sizes, and what anchors reach and cost
 learning_rate  learning_rate, curve (list of learning_rate and loss)   where a training had to find it by trial
-sample    image, crs, extent, boxes, scores, labels, truth   after each epoch, before it: what the present model finds in
-          one window of the image file; extent and boxes in map coordinates of crs (WKT or null)
+sample    image, crs, extent, boxes, scores, labels, truth   before each epoch's figures: what the model finds
+          now in one window of the image file; extent and boxes in map coordinates of crs (WKT or null)
 epoch     epoch, epochs, loss, focal_loss, box_loss, ap30, ap50, ap50_95, threshold, precision, recall, f1,
           learning_rate, best (epoch), seconds_left            after each epoch of a training
 alive     nothing                                       every 0.5 s while a job runs

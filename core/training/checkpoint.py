@@ -21,8 +21,8 @@ class Progress:
     """How far a training has come.
 
     `epoch`, `step`: the next step, from 0. `losses`: sums of focal and box loss over this epoch's steps. `falls_from`:
-    epoch from which a steady learning rate falls. `best`: figures of the best epoch, `state` its weights. `learning_rate`: at its
-    highest. `seconds`: spent so far.
+    epoch from which a steady learning rate falls. `best`: figures of the best epoch, `state` its weights.
+    `learning_rate`: at its highest. `seconds`: spent so far.
     """
 
     epoch: int = 0

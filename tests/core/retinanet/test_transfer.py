@@ -60,7 +60,7 @@ def test_classes_are_known_by_name_and_new_ones_start_fresh(card):
 
 def test_bands_are_known_by_role(card):
     target = replace(card, bands=tuple(Band(role) for role in ("nir", "blue", "green", "red")))
-    theirs, before, after, _ = transferred(card, target)
+    theirs, _, after, _ = transferred(card, target)
     new, old = after.backbone.body.conv1.weight, theirs.backbone.body.conv1.weight
     assert torch.equal(new[:, 1:], old[:, [2, 1, 0]])
     assert torch.allclose(new[:, 0], old.mean(dim=1))  # nir

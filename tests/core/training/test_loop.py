@@ -15,10 +15,10 @@ from core.job.errors import Cancelled, ModelError
 from core.retinanet.device import Backend
 from core.retinanet.network import RetinaNetwork, build_network
 from core.training.loop import fit
-from core.training.recipe import Fitted, Recipe, Requests
-from core.training.step import LossSettings
 from core.training.pictures import Picture
+from core.training.recipe import Fitted, Recipe, Requests
 from core.training.samples import Sampler
+from core.training.step import LossSettings
 
 SHAPE = Architecture(
     backbone="resnet18",
