@@ -238,6 +238,7 @@ def _add_detect(command: argparse.ArgumentParser) -> None:
         default="seams",
         help="how boxes of overlapping tiles become objects (seams); the others are there to compare with",
     )
+    add("--resume", action="store_true", help="go on where the same job was broken off, from OUT.gpkg.partial")
 
 
 def _add_train(command: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .detect import BATCH_SIZES, OpenDetector, Settings, augmented
+from .detect import BATCH_SIZES, OpenDetector, augmented
 from .imagery.area import area_in_grid
 from .imagery.domain import unlike_the_model
 from .imagery.gdal import raster_name
@@ -21,6 +21,7 @@ from .job.checks import is_gdal_name
 from .job.errors import Cancelled
 from .job.events import Report
 from .job.jobs import DetectJob
+from .settings import Settings
 
 BYTES_PER_TILE = 20_000  # of a GeoPackage, where objects stand close
 LEAST_FREE_BYTES = 200_000_000

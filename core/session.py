@@ -106,7 +106,8 @@ class Session:
         if isinstance(job, DetectJob):
             from .detect import detect
 
-            return detect(job, self._report, cancelled, self._detector)
+            # One whose caller has died is not cancelled but killed, by `_leave`: what it has found can be resumed from.
+            return detect(job, self._report, lambda: cancelled() and not self._abandoned.is_set(), self._detector)
         if isinstance(job, PreflightJob):
             from .preflight import Preflight
 
@@ -156,7 +157,7 @@ class Session:
             self._leave()
 
     def _leave(self) -> None:
-        """End the process at once, whatever it is doing, and leave nothing unfinished behind."""
+        """End the process at once, whatever it is doing, and leave nothing behind but what a job can resume from."""
         if self._target is not None:
             remove_unfinished(self._target, os.getpid())
         delete_scratch()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -45,11 +45,12 @@ class Watch:
             self.notices.append(sentence)
             self._report(notice(sentence, level))
 
-    def begin(self, total: int) -> None:
-        """Start to look at so many tiles."""
+    def begin(self, total: int, done: int = 0) -> None:
+        """Start to look at so many tiles, of which some are done already."""
         self._total = total
+        self._done = LOOKED * done / max(total, 1)
         self._started = time.monotonic()
-        self.step(f"Tile 1 of {total:,}")
+        self.step(f"Tile {min(done + 1, total):,} of {total:,}")
 
     def looked(self, tiles: int, found: Detections, grid: Grid) -> None:
         """Report that so many tiles are done by now; `found`, in the grid frame, is the preview of the last ones."""
@@ -69,6 +70,16 @@ class Watch:
         self._tiles = tiles
         self._done = LOOKED * tiles / max(self._total, 1)
         self._report(progress(self._done, f"Tile {tiles:,} of {self._total:,}", self._seconds_left()))
+
+    def writing(self, portions: Iterable[Detections], total: int) -> Iterator[Detections]:
+        """Hand on portions of the `total` objects, reporting before each how many are written."""
+        written = 0
+        for portion in portions:
+            self._stop_if_asked()
+            self._report(progress(LOOKED + (1 - LOOKED) * written / total, f"Object {written + 1:,} of {total:,}"))
+            yield portion
+            written += len(portion)
+        self._stop_if_asked()
 
     def finish(self) -> None:
         """Report that all is done."""

@@ -134,7 +134,7 @@ class Parts:
         return np.array(columns[:, low:high])
 
     def _objects(self, k: int) -> np.ndarray:
-        """Columns (7, N) of a file: row of the centre, which grows, box, score, label; read where they are looked at."""
+        """Map the columns (7, N) of a file: row of the centre, which grows, box, score, label."""
         return np.load(self.folder / self._name(k), mmap_mode="r")
 
     def _name(self, k: int) -> str:

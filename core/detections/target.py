@@ -31,9 +31,9 @@ def staged(target: Path, stale: Iterable[Path] = ()) -> Iterator[Path]:
             remove_unfinished(target, os.getpid())
             scratch.mkdir()
             yield scratch
-            _prove_space(scratch)
-            require_closed(target)
             written = sorted(scratch.iterdir(), key=lambda path: path.name != target.name)
+            _settle(scratch, written)
+            require_closed(target)
             for path in written:  # the target itself first: where it is locked, nothing has been changed
                 path.replace(target.with_name(path.name))
             for path in stale:
@@ -52,8 +52,14 @@ def refusals_told(target: Path) -> Iterator[None]:
         raise OutputError(_sentence(target, problem)) from problem
 
 
-def _prove_space(scratch: Path) -> None:
-    """Fail where the disk is full: GDAL does not tell when the last of a file finds no room as it is closed."""
+def _settle(scratch: Path, written: Iterable[Path]) -> None:
+    """Have everything on the disk before it replaces what was there.
+
+    Fails where the disk is full: GDAL does not tell when the last of a file finds no room as it is closed.
+    """
+    for path in written:
+        with path.open("r+b") as file:
+            os.fsync(file.fileno())
     probe = scratch / "probe"
     with probe.open("wb") as file:
         file.write(bytes(PROBE_BYTES))

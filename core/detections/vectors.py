@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import pyogrio
 import pyogrio.raw
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.geometry.base import BaseGeometry
 
-from ..job.errors import LabelError, OutputError
+from ..job.errors import LabelError
 from .detections import Detections
+from .formats import GEOPACKAGE, Table, convert, format_of, write, write_in_portions
 from .ground import box_areas_m2, polygon_area_m2, to_wkb
 from .metadata import layer_metadata, record_in_geopackage
 from .target import require_closed, staged
@@ -34,36 +33,10 @@ class MapGrid(Protocol):
         """Turn boxes (N, 4) in px into (N, 4) xmin, ymin, xmax, ymax in map coordinates."""
 
 
-@dataclass(frozen=True)
-class VectorFormat:
-    """How GDAL writes one format; `members`: suffixes of the files it may consist of besides its own."""
-
-    driver: str
-    dataset_options: Mapping[str, str] = field(default_factory=dict)
-    layer_options: Mapping[str, str] = field(default_factory=dict)
-    members: tuple[str, ...] = (".qmd",)
-    names: Mapping[str, str] = field(default_factory=dict)
-
-
-FORMATS = {
-    # QGIS 3.40 comes with a GDAL that warns about GeoPackage 1.4, the default of newer ones.
-    ".gpkg": VectorFormat("GPKG", {"VERSION": "1.2"}, {"SPATIAL_INDEX": "YES"}, members=()),
-    ".shp": VectorFormat(
-        "ESRI Shapefile",
-        layer_options={"SPATIAL_INDEX": "YES"},
-        members=(".shx", ".dbf", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".qmd"),
-        names={"box_area_m2": "area_m2"},  # at most ten characters
-    ),
-    ".geojson": VectorFormat("GeoJSON", layer_options={"RFC7946": "YES", "COORDINATE_PRECISION": "8"}),
-    ".fgb": VectorFormat("FlatGeobuf"),
-    ".parquet": VectorFormat("Parquet"),
-}
-
-
 def require_writable(path: str | Path, crs_wkt: str | None) -> None:
     """Find out before the work whether a result can be written at all; raises OutputError with a sentence if not."""
     target = Path(path)
-    _format(target, crs_wkt)
+    format_of(target, crs_wkt)
     require_closed(target)
     with staged(target):
         pass
@@ -71,7 +44,7 @@ def require_writable(path: str | Path, crs_wkt: str | None) -> None:
 
 def write_detections(
     path: str | Path,
-    detections: Detections,
+    found: Iterable[Detections],
     grid: MapGrid,
     class_names: Sequence[str],
     run: Mapping[str, Any],
@@ -80,35 +53,35 @@ def write_detections(
 ) -> dict[str, Any]:
     """Write objects as polygons, and the ground that could not be examined; an existing result is replaced.
 
-    `detections`: boxes in the grid's px. `run`: what was done with what, recorded in the layers' metadata.
-    `not_examined`: polygons in map coordinates. A GeoPackage takes all detections and both layers; other formats take
-    those that score at least `threshold`, and put the other layer, if there is anything in it, into a file beside.
-    Fields: `id` from 1, row by row of the box centres; `class`; `score`, cut (not rounded, so that thresholds mean the
-    same) to four decimals; `box_area_m2`, ellipsoidal, null where it cannot be known. Returns `layers`, the name or
-    file of each layer, None where there is none, and `not_examined_m2`, None where it cannot be known. Raises
-    OutputError.
+    `found`: portions in the order in which they are to be written, boxes in the grid's px; one is held at a time.
+    `run`: what was done with what, recorded in the layers' metadata. `not_examined`: polygons in map coordinates. A
+    GeoPackage takes all detections and both layers; other formats take those that score at least `threshold`, and put
+    the other layer, if there is anything in it, into a file beside. Fields: `id` from 1; `class`; `score`, cut (not
+    rounded, so that thresholds mean the same) to four decimals; `box_area_m2`, ellipsoidal, null where it cannot be
+    known. Returns `layers`, the name or file of each layer, None where there is none, and `not_examined_m2`, None where
+    it cannot be known. Raises OutputError.
     """
     target = Path(path)
-    form = _format(target, grid.crs_wkt)
-    in_one_file = form.driver == "GPKG"
+    form = format_of(target, grid.crs_wkt)
+    in_one_file = form.driver == GEOPACKAGE.driver
     beside = target.with_name(f"{target.stem}_{NOT_EXAMINED}{target.suffix}")
-    columns, geometry = _tabulate(detections, grid, class_names, 0.0 if in_one_file else threshold)
     gaps = shapely.get_parts(np.asarray(not_examined, object)) if len(not_examined) else np.zeros(0, object)
     reasons = {"reason": np.full(len(gaps), "no data", object)}
     texts = {layer: layer_metadata(layer.replace("_", " "), run) for layer in (DETECTIONS, NOT_EXAMINED)}
     stale = [] if in_one_file else [file.with_suffix(s) for file in (target, beside) for s in form.members] + [beside]
     with staged(target, stale) as scratch:
         file = scratch / target.name
-        _write(file, DETECTIONS if in_one_file else target.stem, form, geometry, columns, grid.crs_wkt)
-        gaps_file = file if in_one_file else scratch / beside.name
-        if in_one_file or len(gaps):
-            name = NOT_EXAMINED if in_one_file else beside.stem
-            _write(gaps_file, name, form, shapely.to_wkb(gaps), reasons, grid.crs_wkt)
+        tables = _tabulate(found, grid, class_names, 0.0 if in_one_file else threshold)
         if in_one_file:
+            write_in_portions(file, DETECTIONS, tables, grid.crs_wkt)
+            write(file, NOT_EXAMINED, form, shapely.to_wkb(gaps), reasons, grid.crs_wkt)
             record_in_geopackage(file, texts)
         else:
+            convert(tables, file, form, grid.crs_wkt)
             file.with_suffix(".qmd").write_text(texts[DETECTIONS], encoding="utf-8")
             if len(gaps):
+                gaps_file = scratch / beside.name
+                write(gaps_file, beside.stem, form, shapely.to_wkb(gaps), reasons, grid.crs_wkt)
                 gaps_file.with_suffix(".qmd").write_text(texts[NOT_EXAMINED], encoding="utf-8")
     area = polygon_area_m2(list(gaps), grid.crs_wkt)
     layers = {DETECTIONS: DETECTIONS, NOT_EXAMINED: NOT_EXAMINED} if in_one_file else {DETECTIONS: str(target)}
@@ -143,50 +116,23 @@ def read_boxes(
     )
 
 
-def _format(target: Path, crs_wkt: str | None) -> VectorFormat:
-    form = FORMATS.get(target.suffix.lower())
-    if form is None:
-        raise OutputError(f"Results are written as {', '.join(FORMATS)}, not as '{target.name}'.")
-    if form.driver not in pyogrio.list_drivers(write=True):
-        raise OutputError(f"The GDAL at hand cannot write {form.driver} files. Save '{target.stem}' as .gpkg instead.")
-    if form.driver == "GeoJSON" and crs_wkt is None:
-        raise OutputError("GeoJSON is in longitude and latitude, but the raster has no CRS. Save it as .gpkg instead.")
-    return form
-
-
 def _tabulate(
-    detections: Detections, grid: MapGrid, class_names: Sequence[str], threshold: float
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Order detections and turn them into columns and WKB."""
-    scores = np.floor(detections.scores.astype(np.float64) * SCORE_STEPS + 1e-6) / SCORE_STEPS
-    kept = np.flatnonzero(scores >= threshold)
-    boxes, scores, labels = detections.boxes[kept].astype(np.float64), scores[kept], detections.labels[kept]
-    order = np.lexsort((labels, -scores, boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]))
-    extents = grid.to_map(boxes[order])
-    columns = {
-        "id": np.arange(1, len(order) + 1, dtype=np.int32),
-        "class": np.array(class_names, object)[labels[order]],
-        "score": scores[order],
-        "box_area_m2": np.round(box_areas_m2(extents, grid.crs_wkt), 2),
-    }
-    return columns, to_wkb(extents)
-
-
-def _write(
-    file: Path, layer: str, form: VectorFormat, wkb: np.ndarray, columns: Mapping[str, np.ndarray], crs_wkt: str | None
-) -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
-        pyogrio.raw.write(
-            file,
-            geometry=wkb,
-            field_data=list(columns.values()),
-            fields=[form.names.get(name, name) for name in columns],
-            layer=layer,
-            driver=form.driver,
-            geometry_type="Polygon",
-            crs=crs_wkt,
-            encoding="UTF-8",
-            dataset_options=dict(form.dataset_options),
-            layer_options=dict(form.layer_options),
+    found: Iterable[Detections], grid: MapGrid, class_names: Sequence[str], threshold: float
+) -> Iterator[Table]:
+    """Turn portions into WKB and columns; the first is empty, so that there is a layer where there are no objects."""
+    names = np.array(class_names, object)
+    written = 0
+    for portion in chain([Detections.empty()], found):
+        scores = np.floor(portion.scores.astype(np.float64) * SCORE_STEPS + 1e-6) / SCORE_STEPS
+        kept = np.flatnonzero(scores >= threshold)
+        extents = grid.to_map(portion.boxes[kept].astype(np.float64))
+        yield (
+            to_wkb(extents),
+            {
+                "id": np.arange(written + 1, written + 1 + len(kept), dtype=np.int32),
+                "class": names[portion.labels[kept]],
+                "score": scores[kept],
+                "box_area_m2": np.round(box_areas_m2(extents, grid.crs_wkt), 2),
+            },
         )
+        written += len(kept)

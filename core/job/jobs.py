@@ -46,6 +46,7 @@ class DetectJob:
     the default) or "native" (leave the raster as it is). `bands`: from 1, in the order of the card's bands.
     `value_range`: low and high in source units, mapped to 0 and 255. `augment`: further ways to look at every tile.
     `merge`: how the boxes of overlapping tiles become objects; `centre` and `nms` are there to compare with.
+    `resume`: go on where the same job was broken off, if it was.
     """
 
     raster: str
@@ -66,6 +67,7 @@ class DetectJob:
     classes: Optional[tuple[str, ...]] = None
     augment: tuple[str, ...] = ()
     merge: str = "seams"
+    resume: bool = False
 
     def validate(self) -> None:
         """Check everything that can be checked without opening the raster or the model."""

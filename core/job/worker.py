@@ -15,7 +15,7 @@ from .errors import KINDS, Cancelled, TilehawkError, WorkerError
 from .events import Event, Report
 from .jobs import Job, job_to_json
 from .process import WorkerProcess
-from .unfinished import remove_unfinished
+from .unfinished import remove_partial, remove_unfinished
 
 CANCEL_LINE = '{"job": "cancel"}'
 POLL_SECONDS = 0.1
@@ -63,9 +63,11 @@ class Worker:
             try:
                 process.send(job_to_json(job))
                 end = self._await_end(process, report, cancelled)
-            except BaseException:  # dead, silent, or left in the middle of the job
+            except BaseException as problem:  # dead, silent, or left in the middle of the job
                 self._discard(process)
                 remove_unfinished(job.output, process.pid)
+                if not isinstance(problem, WorkerError):
+                    remove_partial(job.output, process.pid)
                 raise
         finally:
             self._busy.release()
