@@ -7,6 +7,8 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..core.job.jobs import VECTOR_SUFFIXES
 from .algorithms.detect import DetectAlgorithm
+from .algorithms.evaluate import EvaluateAlgorithm
+from .algorithms.export_training_data import ExportTrainingDataAlgorithm
 from .algorithms.train import TrainAlgorithm
 from .branding import icon
 from .wording import tr
@@ -35,6 +37,8 @@ class TilehawkProvider(QgsProcessingProvider):
         """Add the algorithms; called by QGIS."""
         self.addAlgorithm(DetectAlgorithm())
         self.addAlgorithm(TrainAlgorithm())
+        self.addAlgorithm(EvaluateAlgorithm())
+        self.addAlgorithm(ExportTrainingDataAlgorithm())
 
     def supportsNonFileBasedOutput(self) -> bool:
         """Results are files: the worker is another process."""
@@ -48,3 +52,8 @@ class TilehawkProvider(QgsProcessingProvider):
         """Formats that the worker writes and this QGIS can show."""
         shown = QgsVectorFileWriter.supportedFormatExtensions()
         return [suffix[1:] for suffix in VECTOR_SUFFIXES if suffix[1:] in shown]
+
+    def supportedOutputTableExtensions(self) -> list[str]:
+        """Formats of tables, which QGIS writes itself."""
+        written = QgsVectorFileWriter.supportedFormatExtensions()
+        return [suffix for suffix in ("gpkg", "csv", "xlsx", "ods") if suffix in written]

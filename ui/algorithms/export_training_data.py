@@ -1,0 +1,249 @@
+"""Export of training data as a Processing algorithm: chips of a raster with the labels on them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterField,
+    QgsProcessingParameterFolderDestination,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+    QgsProcessingUtils,
+)
+
+from ...core.job.errors import Cancelled, InvalidJob, TilehawkError
+from ...core.job.label_jobs import CHIP_FORMATS, ExportJob
+from ..environment import find_python, open_worker
+from ..settings import read_settings
+from ..wording import tr
+from .layer_files import LayerFile
+from .reporting import FeedbackReport
+from .sources import raster_source
+from .worker_algorithm import WorkerAlgorithm, advanced, told
+
+INTEGER = Qgis.ProcessingNumberParameterType.Integer
+DOUBLE = Qgis.ProcessingNumberParameterType.Double
+
+
+class ExportTrainingDataAlgorithm(WorkerAlgorithm):
+    """Cuts a labelled raster into chips that other programs train on."""
+
+    def name(self) -> str:
+        """Identifier within the provider."""
+        return "exporttrainingdata"
+
+    def displayName(self) -> str:
+        """Name in the toolbox."""
+        return tr("Export training data")
+
+    def group(self) -> str:
+        """Group in the toolbox."""
+        return tr("Training")
+
+    def groupId(self) -> str:
+        """Identifier of the group."""
+        return "training"
+
+    def tags(self) -> list[str]:
+        """Words that find it in the toolbox."""
+        words = tr(
+            "chips,tiles,labels,annotations,COCO,Pascal VOC,YOLO,KITTI,ArcGIS,deep learning,dataset,object detection"
+        )
+        return words.split(",")
+
+    def shortDescription(self) -> str:
+        """Tool tip in the toolbox."""
+        return tr("Cuts a raster into image chips with their labels, in the formats that other programs train on.")
+
+    def shortHelpString(self) -> str:
+        """Text beside the parameters."""
+        return tr(
+            "<p>Cuts a raster into image chips and writes with each the boxes of the objects on it, in the format of "
+            "ArcGIS, COCO, Pascal VOC, YOLO, KITTI, or as a table (CSV).</p>"
+            "<p>Tilehawk's own training needs no chips: <i>Train a model</i> reads raster and layer directly. Chips "
+            "are for other programs, and for passing labels on; <i>Train a model</i> reads all these formats, too.</p>"
+            "<p>Give the area in which <b>every</b> object is drawn, if that is not the whole raster: ground outside "
+            "of it is left blank, for an object without a box there would be learnt as background.</p>"
+            "<p>Chips are GeoTIFFs with the values, bands and place of the raster. They are written one by one: "
+            "neither the raster nor the layer needs to fit into memory as images.</p>"
+        )
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Define parameters and outputs."""
+        for parameter in _parameters():
+            self.addParameter(parameter)
+        self.addOutput(QgsProcessingOutputNumber("CHIPS", tr("Chips written")))
+        self.addOutput(QgsProcessingOutputNumber("OBJECTS", tr("Objects on them")))
+
+    def processAlgorithm(
+        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Run the job in a worker; give nothing when cancelled."""
+        folder = Path(self.parameterAsString(values, "OUTPUT", context)).absolute()
+        job = replace(self._job, output=str(folder))
+        try:
+            job = replace(job, labels=self._labels.path(_scratch("labels.gpkg"), feedback))
+            if self._area.given:
+                job = replace(job, area=self._area.path(_scratch("area.gpkg"), feedback))
+            job.validate()
+            with open_worker(self._python) as worker:
+                result = worker.run(job, FeedbackReport(feedback), feedback.isCanceled)
+        except Cancelled:
+            feedback.pushInfo(tr("Cancelled: nothing was written."))
+            return {}
+        except TilehawkError as problem:
+            raise QgsProcessingException(str(problem)) from problem
+        told_so = tr("{chips:,} chips with {objects:,} objects of the classes {classes}.")
+        feedback.pushInfo(
+            told_so.format(chips=result["chips"], objects=result["objects"], classes=", ".join(result["classes"]))
+        )
+        return {"OUTPUT": result["output"], "CHIPS": result["chips"], "OBJECTS": result["objects"]}
+
+    def take(self, values: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Take layers and settings; the layers' files are made in the run."""
+        self._python = find_python(read_settings())
+        self._labels = LayerFile(self, values, "LABELS", context)
+        self._area = LayerFile(self, values, "AREA", context)
+        layer = self.parameterAsRasterLayer(values, "INPUT", context)
+        if layer is None or not layer.isValid():
+            raise InvalidJob(tr("Choose a raster to cut into chips."))
+        path = raster_source(layer).path
+        if path.startswith("/vsimem/"):
+            raise InvalidJob(
+                tr(
+                    "The layer '{name}' is no file. Save the part that you have labelled as GeoTIFF (right-click the "
+                    "layer > Export > Save As…) and export that."
+                ).format(name=layer.name())
+            )
+        if not self._labels.given:
+            raise InvalidJob(tr("Choose the layer of labels that lies over the raster."))
+        self._job = ExportJob(
+            raster=path,
+            labels="",
+            output=_target(values.get("OUTPUT")),
+            format=self.parameterAsEnumString(values, "FORMAT", context),
+            class_field=self.text(values, "CLASS_FIELD", context),
+            class_name=self.text(values, "CLASS_NAME", context) or ExportJob.class_name,
+            size_m=self.real(values, "POINT_SIZE", context),
+            size_field=self.text(values, "SIZE_FIELD", context),
+            ignore_field=self.text(values, "IGNORE_FIELD", context),
+            tile_px=self.parameterAsInt(values, "TILE", context),
+            step_px=self.whole(values, "STEP", context),
+            empty=self.parameterAsBoolean(values, "EMPTY", context),
+            least_visible=self.parameterAsDouble(values, "LEAST_VISIBLE", context),
+        )
+        replace(self._job, labels=path).validate()  # the layer is written in the run: the raster stands for it
+
+
+def _parameters() -> list[QgsProcessingParameterDefinition]:
+    area = [Qgis.ProcessingSourceType.VectorPolygon]
+    numeric = Qgis.ProcessingFieldParameterDataType.Numeric
+    return [
+        told(
+            QgsProcessingParameterRasterLayer("INPUT", tr("Raster")),
+            tr("Image on which objects have been labelled: a raster file of any size, type and coordinate system."),
+        ),
+        told(
+            QgsProcessingParameterFeatureSource("LABELS", tr("Labels")),
+            tr("Layer with an outline, a line or a point for every object. Outlines become the boxes around them."),
+        ),
+        told(
+            QgsProcessingParameterField("CLASS_FIELD", tr("Class field"), None, "LABELS", optional=True),
+            tr("Field that says what an object is. Left out: all objects are of one class."),
+        ),
+        told(
+            QgsProcessingParameterString("CLASS_NAME", tr("Class name"), defaultValue="object", optional=True),
+            tr("What the objects are, where there is no class field: pool, palm, car."),
+        ),
+        told(
+            QgsProcessingParameterEnum(
+                "FORMAT", tr("Format"), options=list(CHIP_FORMATS), defaultValue="arcgis", usesStaticStrings=True
+            ),
+            tr(
+                "How the boxes are written: arcgis (images, labels, esri_model_definition.emd), coco (JSON), voc "
+                "(Pascal VOC, XML), yolo, kitti, or csv (annotations.csv)."
+            ),
+        ),
+        told(
+            QgsProcessingParameterNumber("TILE", tr("Tile size (px)"), INTEGER, ExportJob.tile_px, False, 32, 8192),
+            tr("Side of a chip, in pixels of the raster: several times as wide as an object."),
+        ),
+        told(
+            QgsProcessingParameterNumber("STEP", tr("Stride (px)"), INTEGER, None, True, 1, 8192),
+            tr("Distance from one chip to the next; half a tile lets them overlap by half. Left out: side by side."),
+        ),
+        told(
+            QgsProcessingParameterBoolean("EMPTY", tr("Output no-feature tiles"), defaultValue=False),
+            tr("Write chips without objects, too. Some of them teach what is no object; give the labelled area then."),
+        ),
+        told(
+            QgsProcessingParameterNumber("POINT_SIZE", tr("Size of points (m)"), DOUBLE, None, True, 0, 10_000),
+            tr("Side of the box around a point, in metres on the ground: about the size of an object."),
+        ),
+        told(
+            QgsProcessingParameterFeatureSource("AREA", tr("Labelled area"), area, optional=True),
+            tr("Polygons inside which every object is labelled; the ground outside is left blank (0) on the chips."),
+        ),
+        advanced(
+            told(
+                QgsProcessingParameterNumber(
+                    "LEAST_VISIBLE",
+                    tr("Least visible share"),
+                    DOUBLE,
+                    ExportJob.least_visible,
+                    False,
+                    0.01,
+                    1,
+                ),
+                tr(
+                    "Share of an object's box that a chip must show, from 0 to 1. Objects cut further are marked as "
+                    "ones to ignore where the format can, and left out otherwise."
+                ),
+            )
+        ),
+        advanced(
+            told(
+                QgsProcessingParameterField(
+                    "SIZE_FIELD", tr("Field with the size of points"), None, "LABELS", numeric, optional=True
+                ),
+                tr("Side of a point's box in metres on the ground, object by object."),
+            )
+        ),
+        advanced(
+            told(
+                QgsProcessingParameterField(
+                    "IGNORE_FIELD", tr("Field of doubtful objects"), None, "LABELS", optional=True
+                ),
+                tr("True where an object is uncertain: it is marked as one to ignore where the format can."),
+            )
+        ),
+        told(
+            QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder of chips")),
+            tr("A new or an empty folder; it appears when all is written."),
+        ),
+    ]
+
+
+def _target(value: Any) -> str:
+    """Absolute path of the folder that was chosen; a stand-in for a temporary one."""
+    if isinstance(value, str) and value not in ("", QgsProcessing.TEMPORARY_OUTPUT):
+        return str(Path(value).absolute())
+    return str(Path(QgsProcessingUtils.tempFolder()) / "chips")
+
+
+def _scratch(name: str) -> Path:
+    return Path(QgsProcessingUtils.generateTempFilename(name))
