@@ -9,11 +9,24 @@ from qgis.gui import (
     QgsAbstractProcessingParameterWidgetWrapper,
     QgsGui,
     QgsMapCanvas,
+    QgsProcessingContextGenerator,
     QgsProcessingGui,
     QgsProcessingParameterWidgetContext,
 )
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QWidget
+
+
+class _ProjectContexts(QgsProcessingContextGenerator):
+    """How a widget finds the layer that another one has chosen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._context = project_context()
+
+    def processingContext(self) -> QgsProcessingContext:
+        """Give the project's context; called by QGIS, which does not keep it alive."""
+        return self._context
 
 
 class ParameterWidgets:
@@ -24,9 +37,11 @@ class ParameterWidgets:
     ) -> None:
         """`algorithm` must live as long as the widgets; `owner` takes them with it: they may own layers."""
         self._algorithm = algorithm
+        self._contexts = _ProjectContexts()
         self._wrappers = {name: _wrapper(algorithm, name, canvas, owner) for name in names}
         self._widgets = {name: self._make(name) for name in names}
         for wrapper in self._wrappers.values():
+            wrapper.registerProcessingContextGenerator(self._contexts)
             wrapper.postInitialize(list(self._wrappers.values()))
 
     def __getitem__(self, name: str) -> QWidget:

@@ -18,8 +18,8 @@ class LiveFeedback(QgsProcessingFeedback):
     """A feedback whose progress texts and boxes also reach slots of the main thread.
 
     `found` carries the values of an event `boxes`, in the coordinates of the raster's file, `happened` those of events
-    that only some jobs have, such as `epoch`. `problem`: the last error. `stop_asked`: whether the user wants a training
-    to end early and keep its best.
+    that only some jobs have, such as `epoch`. `problem`: the last error. `stop_asked`: whether the user wants to end a
+    training early and keep its best.
     """
 
     said = pyqtSignal(str)

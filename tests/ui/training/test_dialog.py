@@ -1,0 +1,108 @@
+"""The Train dialog: what the form asks for, and how a training is shown from start to end."""
+
+import pytest
+from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsProject, QgsVectorLayer
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QPushButton
+from tilehawk.core.job.train_job import TrainJob
+from tilehawk.ui.training.dialog import TrainDialog
+
+from tests.ui.scenery import CRS, ORIGIN, wait_until
+
+
+def layer_of(kind, *points, field="kind"):
+    layer = QgsVectorLayer(f"{kind}?crs={CRS}&field={field}:string", "labels", "memory")
+    for x, y in points:
+        feature = QgsFeature(layer.fields())
+        middle = QgsGeometry.fromPointXY(QgsPointXY(ORIGIN[0] + x, ORIGIN[1] - y))
+        feature.setGeometry(middle if kind == "Point" else middle.buffer(3, 4))
+        feature.setAttributes(["pool"])
+        layer.dataProvider().addFeature(feature)
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+@pytest.fixture
+def labels(qgis_app):
+    return layer_of("Polygon", (10, 10), (30, 30))
+
+
+@pytest.fixture
+def dialog(plugin, qgis_iface, raster_layer, labels, stand_in, tmp_path):
+    dialog = TrainDialog(qgis_iface)
+    dialog.show()
+    dialog.fill(raster_layer, labels, CLASS_FIELD="kind")
+    dialog.form.output.setFilePath(str(tmp_path / "mine"))
+    yield dialog
+    dialog.cancel_and_wait()
+    dialog.close()
+    dialog.deleteLater()
+
+
+def click(button):
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def shown(dialog, name):
+    return all(widget.isVisible() for widget in dialog.form._rows[name])
+
+
+def test_a_training_from_start_to_end(dialog, stand_in, tmp_path):
+    asked = []
+    dialog.detect_asked.connect(asked.append)
+    click(dialog.train_button)
+    assert dialog.cancel_button.isVisible()
+    assert not dialog.train_button.isVisible()
+    wait_until(lambda: dialog.back_button.isVisible())
+    assert dialog.curve.best() == 3
+    assert "Round 3: AP50 0.75, F1 0.60. Best so far: round 3." in dialog.facts.text()
+    (job,) = stand_in.jobs()
+    assert isinstance(job, TrainJob)
+    assert job.output == str(tmp_path / "mine.safetensors")
+    assert (job.class_field, job.patience, job.epochs) == ("kind", 6, 40)
+    (detect,) = [button for button in dialog.findChildren(QPushButton) if button.text() == "Detect with this model"]
+    click(detect)
+    assert asked == [job.output]
+    click(dialog.back_button)
+    assert dialog.train_button.isVisible()
+
+
+def test_what_is_missing_is_said(dialog, stand_in):
+    dialog.form.output.setFilePath("")
+    click(dialog.train_button)
+    assert dialog.messages.currentItem().text() == "Say where to save the model."
+    assert stand_in.jobs() == []
+
+
+def test_a_problem_of_the_worker_is_shown(dialog, stand_in):
+    stand_in.plan(error=("LabelError", "There is no object to train on."))
+    click(dialog.train_button)
+    wait_until(lambda: dialog.back_button.isVisible())
+    assert "There is no object to train on." in dialog.messages.currentItem().text()
+
+
+def test_cancel_says_how_to_go_on(dialog, stand_in):
+    stand_in.plan(seconds=30)
+    click(dialog.train_button)
+    wait_until(lambda: stand_in.pid() is not None)
+    click(dialog.cancel_button)
+    wait_until(lambda: dialog.back_button.isVisible())
+    assert "Go on with an interrupted training" in dialog.status.text()
+
+
+def test_rows_follow_the_choices(dialog):
+    assert not shown(dialog, "CLASS_NAME")
+    assert not shown(dialog, "POINT_SIZE")
+    assert not shown(dialog, "BACKBONE")
+    dialog.form.set_labels(None, layer_of("Point", (10, 10), field="species"))
+    assert shown(dialog, "CLASS_NAME")
+    assert shown(dialog, "POINT_SIZE")
+    dialog.form.start.setCurrentIndex(dialog.form.start.findData(""))
+    assert shown(dialog, "BACKBONE")
+    assert dialog.form.parameters()["START_FROM"] == ""
+
+
+def test_all_epochs_without_the_early_end(dialog):
+    dialog.form.until_best.setChecked(False)
+    assert "PATIENCE" not in dialog.form.parameters()

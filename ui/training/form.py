@@ -1,0 +1,226 @@
+"""The form of the Train dialog: it fills the parameters of the algorithm, and decides nothing itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import Qgis, QgsMapLayer, QgsProcessingAlgorithm, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.gui import QgsCollapsibleGroupBox, QgsFileWidget, QgsMapCanvas
+from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ...core.job.card import BACKBONES
+from ...core.job.errors import InvalidJob
+from ...core.job.train_job import KNOWN_STARTS, TrainJob
+from ..area_picker import AreaPicker
+from ..models import model_files, model_title
+from ..parameter_widgets import ParameterWidgets, advanced_names
+from ..settings import read_settings
+from ..wording import tr
+
+PATIENCE = 6  # epochs without improvement that end a training
+
+
+class TrainForm(QWidget):
+    """Labels, model and file in three steps, the advanced parameters folded away; `changed` whenever anything does."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, algorithm: QgsProcessingAlgorithm, canvas: QgsMapCanvas, parent: QWidget | None = None) -> None:
+        """`algorithm` must live as long as the form: its parameter definitions are used."""
+        super().__init__(parent)
+        self._advanced = advanced_names(algorithm)
+        basic = ["INPUT", "LABELS", "CLASS_FIELD", "CLASS_NAME", "POINT_SIZE", "TITLE"]
+        self._parameters = ParameterWidgets(algorithm, [*basic, *self._advanced], canvas, self)
+        self.area = AreaPicker(canvas)
+        self.start = self._make_start()
+        self.backbone = QComboBox()
+        self.backbone.addItems([f"ResNet-{name[6:]}" for name in BACKBONES])
+        self.backbone.setCurrentIndex(BACKBONES.index(TrainJob.backbone))
+        self.backbone.setToolTip(
+            tr("Part of the network that sees. 18 is fast, 50 sees more and is slow without a graphics card.")
+        )
+        self.epochs, self.until_best, length = self._make_length()
+        self.title: QLineEdit = self._parameters["TITLE"]
+        self.output = self._make_output()
+        self._labels: list[QLabel] = []
+        self._rows: dict[str, tuple[QLabel, QWidget]] = {}
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 6, 0)
+        layout.setSpacing(12)
+        for heading, rows in (
+            (
+                tr("1 · Labels"),
+                (
+                    ("INPUT", tr("Raster"), self._parameters["INPUT"]),
+                    ("LABELS", tr("Labels"), self._parameters["LABELS"]),
+                    ("CLASS_FIELD", tr("Class field"), self._parameters["CLASS_FIELD"]),
+                    ("CLASS_NAME", tr("Class name"), self._parameters["CLASS_NAME"]),
+                    ("POINT_SIZE", tr("Size of points"), self._parameters["POINT_SIZE"]),
+                    ("AREA", tr("Labelled area"), self.area),
+                ),
+            ),
+            (
+                tr("2 · Model"),
+                (
+                    ("START", tr("Start from"), self.start),
+                    ("BACKBONE", tr("Backbone"), self.backbone),
+                    ("LENGTH", tr("Train for"), length),
+                ),
+            ),
+            (tr("3 · Result"), (("TITLE", tr("Title"), self.title), ("OUTPUT", tr("Save to"), self.output))),
+        ):
+            layout.addWidget(self._step(heading, rows))
+        width = max(label.sizeHint().width() for label in self._labels)
+        for label in self._labels:
+            label.setMinimumWidth(width)  # the fields of all steps begin at one line
+        layout.addWidget(self._make_advanced())
+        layout.addStretch()
+        self._follow()
+
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of the algorithm as the form stands; raises InvalidJob where one is missing."""
+        values = self._parameters.values()
+        area = self.area.parameters()
+        values["AREA"], values["EXTENT"] = area.get("MASK"), area.get("EXTENT")
+        values["START_FROM"] = self.start.currentData()
+        values["BACKBONE"] = BACKBONES[self.backbone.currentIndex()]
+        values["EPOCHS"] = self.epochs.value()
+        values["PATIENCE"] = PATIENCE if self.until_best.isChecked() else None
+        path = self.output.filePath().strip()
+        if not path:
+            raise InvalidJob(tr("Say where to save the model."))
+        values["OUTPUT"] = path if Path(path).suffix else f"{path}.safetensors"
+        return {name: value for name, value in values.items() if name == "START_FROM" or value not in (None, "", [])}
+
+    def set_labels(self, raster: QgsMapLayer | str | None, labels: QgsMapLayer | None) -> None:
+        """Choose raster and labels."""
+        if raster is not None:
+            self._parameters.set("INPUT", raster)
+        if labels is not None:
+            self._parameters.set("LABELS", labels)
+
+    def set_value(self, name: str, value: Any) -> None:
+        """Set a parameter that has a widget of Processing's."""
+        self._parameters.set(name, value)
+
+    def refresh(self, active: QgsMapLayer | None) -> None:
+        """Take up what has changed outside: models, and the layer active in QGIS."""
+        self._fill_starts()
+        self.output.setDefaultRoot(read_settings().model_folder)
+        if isinstance(active, QgsRasterLayer):
+            self.set_labels(active, None)
+        elif isinstance(active, QgsVectorLayer):
+            self.set_labels(None, active)
+
+    def _make_start(self) -> QComboBox:
+        start = QComboBox()
+        start.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        start.setToolTip(
+            tr(
+                "A model that has seen aerial imagery needs the fewest labels. Weights of COCO and ImageNet are "
+                "downloaded once. From scratch needs many labels and much time."
+            )
+        )
+        start.currentIndexChanged.connect(self._follow)
+        return start
+
+    def _fill_starts(self) -> None:
+        chosen = self.start.currentData()
+        self.start.blockSignals(True)
+        self.start.clear()
+        for path in model_files():
+            self.start.addItem(model_title(path), str(path))
+        for name, text in zip(KNOWN_STARTS, (tr("COCO photographs (ResNet-50)"), tr("ImageNet photographs"))):
+            self.start.addItem(text, name)
+        self.start.addItem(tr("Nothing: from scratch"), "")
+        self.start.setCurrentIndex(max(0, self.start.findData(chosen)))
+        self.start.blockSignals(False)
+        self._follow()
+
+    def _make_length(self) -> tuple[QSpinBox, QCheckBox, QHBoxLayout]:
+        epochs = QSpinBox()
+        epochs.setRange(1, 10_000)
+        epochs.setValue(TrainJob.epochs)
+        epochs.setSuffix(tr(" epochs at most"))
+        epochs.setToolTip(tr("Rounds through the labels"))
+        until = QCheckBox(tr("Stop when it no longer improves"))
+        until.setChecked(True)
+        until.setToolTip(
+            tr("End early when {n} rounds brought nothing better; the best round is kept anyhow").format(n=PATIENCE)
+        )
+        row = QHBoxLayout()
+        row.addWidget(epochs)
+        row.addWidget(until, 1)
+        epochs.valueChanged.connect(self._tell)
+        until.toggled.connect(self._tell)
+        return epochs, until, row
+
+    def _make_output(self) -> QgsFileWidget:
+        output = QgsFileWidget()
+        output.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
+        output.setDialogTitle(tr("Save the model"))
+        output.setFilter(tr("Tilehawk models (*.safetensors)"))
+        output.setToolTip(tr("File for the model. In the folder for models of the options, it shows in all lists."))
+        output.fileChanged.connect(self._tell)
+        return output
+
+    def _make_advanced(self) -> QgsCollapsibleGroupBox:
+        box = QgsCollapsibleGroupBox(tr("Advanced"))
+        box.setToolTip(tr("Good as they are for most labels"))
+        form = QFormLayout(box)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        for name in self._advanced:
+            form.addRow(self._parameters.label(name), self._parameters[name])
+            self._parameters.changed(name, self._tell)
+        for name in ("INPUT", "LABELS", "CLASS_FIELD", "CLASS_NAME", "POINT_SIZE"):
+            self._parameters.changed(name, self._follow)
+        self.area.changed.connect(self._tell)
+        box.setCollapsed(True)
+        return box
+
+    def _step(self, heading: str, rows: tuple[tuple[str, str, Any], ...]) -> QGroupBox:
+        box = QGroupBox(heading)
+        form = QFormLayout(box)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        for name, text, field in rows:
+            label = QLabel(text)
+            self._labels.append(label)
+            form.addRow(label, field)
+            if isinstance(field, QWidget):
+                self._rows[name] = (label, field)
+        return box
+
+    def _follow(self, *_: object) -> None:
+        """Show what the choices need: a class name without a field, a size for points, a backbone without a model."""
+        labels = self._layer("LABELS")
+        self._show_row("CLASS_NAME", not self._parameters.value("CLASS_FIELD"))
+        self._show_row("POINT_SIZE", labels is not None and labels.geometryType() == Qgis.GeometryType.Point)
+        self._show_row("BACKBONE", self.start.currentData() in ("", "imagenet"))
+        self._tell()
+
+    def _layer(self, name: str) -> QgsVectorLayer | None:
+        value = self._parameters.value(name)
+        layer = QgsProject.instance().mapLayer(value) if isinstance(value, str) else value
+        return layer if isinstance(layer, QgsVectorLayer) else None
+
+    def _show_row(self, name: str, shown: bool) -> None:
+        for widget in self._rows[name]:
+            widget.setVisible(shown)
+
+    def _tell(self, *_: object) -> None:
+        self.changed.emit()
