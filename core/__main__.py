@@ -1,4 +1,4 @@
-"""The command line: `python -m core detect | train | evaluate | export | import | card | run`.
+"""The command line: `python -m core detect | suppress | train | evaluate | export | import | card | run`.
 
 Heavy imports wait for need.
 """
@@ -13,7 +13,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 
-from .arguments import detect_job, evaluate_job, export_job, parse_arguments, train_job
+from .arguments import detect_job, evaluate_job, export_job, parse_arguments, suppress_job, train_job
 from .job.card import card_to_json, read_card
 from .job.codec import parse
 from .job.errors import Cancelled, TilehawkError, explain
@@ -23,6 +23,7 @@ from .terminal import (
     detection_summary,
     evaluation_summary,
     export_summary,
+    suppression_summary,
     training_summary,
 )
 
@@ -94,6 +95,17 @@ def _export(arguments: argparse.Namespace, terminal: Terminal) -> None:
     print(export_summary(values))
 
 
+def _suppress(arguments: argparse.Namespace, terminal: Terminal) -> None:
+    job = suppress_job(arguments)
+    job.validate()
+    cancelled = _cancel_on_signal()
+    from .suppress import suppress
+
+    values = suppress(job, terminal.show, cancelled)
+    terminal.clear()
+    print(suppression_summary(values))
+
+
 def _import(arguments: argparse.Namespace, terminal: Terminal) -> None:
     from .import_weights import import_weights
 
@@ -139,6 +151,7 @@ COMMANDS = {
     "train": _train,
     "evaluate": _evaluate,
     "export": _export,
+    "suppress": _suppress,
     "import": _import,
     "card": _card,
     "run": _run,

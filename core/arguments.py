@@ -13,7 +13,7 @@ from typing import Any
 from .job.augmentation import Augmentation, parse_augmentation
 from .job.errors import InvalidJob
 from .job.factors import parse_factors
-from .job.jobs import DEVICES, MERGE_RULES, DetectJob, EvaluateJob, ExportJob, TrainJob, is_gdal_name
+from .job.jobs import DEVICES, MERGE_RULES, DetectJob, EvaluateJob, ExportJob, SuppressJob, TrainJob, is_gdal_name
 from .job.label_jobs import CHIP_FORMATS
 from .job.train_job import KNOWN_STARTS
 
@@ -82,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
     _add_detect(_command(commands, "detect", "find objects on a raster"))
     _add_train(_command(commands, "train", "train a model from labelled images"))
     _add_evaluate(_command(commands, "evaluate", "compare detections with the truth"))
+    _add_suppress(_command(commands, "suppress", "keep the best of objects that cover one another"))
     _add_export(_command(commands, "export", "cut a raster with labels into chips to train on elsewhere"))
     _add_import(_command(commands, "import", "make a model of weights from torchvision or DeepForest"))
     card = _command(commands, "card", "show what a model finds, needs and achieves")
@@ -120,6 +121,11 @@ def evaluate_job(arguments: argparse.Namespace) -> EvaluateJob:
 def export_job(arguments: argparse.Namespace) -> ExportJob:
     """Build the job that an `export` command describes."""
     return _job(ExportJob, {name: value for name, value in vars(arguments).items() if value is not None})
+
+
+def suppress_job(arguments: argparse.Namespace) -> SuppressJob:
+    """Build the job that a `suppress` command describes."""
+    return _job(SuppressJob, {name: value for name, value in vars(arguments).items() if value is not None})
 
 
 def full_path(path: str) -> str:
@@ -286,6 +292,16 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     add("--class-field", metavar="FIELD", help="class of the detections; otherwise found by its name")
     add("--truth-class-field", metavar="FIELD", help="class of the true objects; otherwise found by its name")
     add("--score-field", metavar="FIELD", help="score of the detections; otherwise found by its name")
+
+
+def _add_suppress(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("layer", metavar="LAYER", type=_layer, help="layer of polygons")
+    add("--output", required=True, metavar="OUT.gpkg", type=full_path, help=".gpkg, .shp, .geojson, .fgb or .parquet")
+    add("--overlap", type=float, metavar="IOU", help="largest overlap that is left between objects of a class (0.5)")
+    add("--across", type=float, metavar="IOU", help="the same between different classes (0.9); 1 leaves all")
+    add("--class-field", metavar="FIELD", help="the objects' class; otherwise found by its name")
+    add("--score-field", metavar="FIELD", help="the objects' score; otherwise found by its name")
 
 
 def _add_export(command: argparse.ArgumentParser) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from .job.codec import parse
 from .job.errors import TilehawkError, explain
 from .job.events import Event, error, result, to_line
-from .job.jobs import DetectJob, EvaluateJob, ExportJob, Job, PreflightJob, job_from_json
+from .job.jobs import DetectJob, EvaluateJob, ExportJob, Job, PreflightJob, SuppressJob, job_from_json
 from .job.process import SCRATCH_PREFIX
 from .job.unfinished import remove_unfinished
 
@@ -121,6 +121,10 @@ class Session:
             from .export import export
 
             return export(job, self._report, cancelled)
+        if isinstance(job, SuppressJob):
+            from .suppress import suppress
+
+            return suppress(job, self._report, cancelled)
         from .train import train
 
         self._detector.forget()

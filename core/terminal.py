@@ -103,6 +103,17 @@ def export_summary(values: dict[str, Any]) -> str:
     return "\n".join([str(values["output"]), *lines, f"  in {duration(values['seconds'])}"])
 
 
+def suppression_summary(values: dict[str, Any]) -> str:
+    """Tell what a suppression has left and dropped."""
+    lines = [
+        f"  {values['objects']:,} objects left, ranked by '{values['score_field']}'",
+        f"  {values['dropped']:,} dropped that a better one of their class covers",
+        f"  {values['dropped_across']:,} dropped that a better one of any class covers",
+        f"  in {duration(values['seconds'])}",
+    ]
+    return "\n".join([str(values["output"]), *lines])
+
+
 def card_summary(card: ModelCard) -> str:
     """Tell what a model finds, needs and achieves."""
     shape = card.architecture

@@ -9,6 +9,7 @@ from ..core.job.jobs import VECTOR_SUFFIXES
 from .algorithms.detect import DetectAlgorithm
 from .algorithms.evaluate import EvaluateAlgorithm
 from .algorithms.export_training_data import ExportTrainingDataAlgorithm
+from .algorithms.suppress import SuppressAlgorithm
 from .algorithms.train import TrainAlgorithm
 from .branding import icon
 from .wording import tr
@@ -36,6 +37,7 @@ class TilehawkProvider(QgsProcessingProvider):
     def loadAlgorithms(self) -> None:
         """Add the algorithms; called by QGIS."""
         self.addAlgorithm(DetectAlgorithm())
+        self.addAlgorithm(SuppressAlgorithm())
         self.addAlgorithm(TrainAlgorithm())
         self.addAlgorithm(EvaluateAlgorithm())
         self.addAlgorithm(ExportTrainingDataAlgorithm())

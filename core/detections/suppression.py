@@ -6,20 +6,23 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
-from .cells import iou, overlapping_pairs
+from .cells import Keep, iou, overlapping_pairs
 
 ROUNDS = 12  # decide nearly all of a crowd at once; chains longer than that are walked along
 
 
-def nms(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, overlap: float) -> np.ndarray:
+def nms(
+    boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, overlap: float, alike: Keep | None = None
+) -> np.ndarray:
     """Keep of each class the boxes that no better kept one overlaps by more than `overlap`, an IoU.
 
-    `boxes` (N, 4) xyxy, `scores` (N,), `labels` (N,). Returns the kept indexes, best first; equal scores in the order
-    given. The same as torchvision.ops.batched_nms, without its pass over all pairs.
+    `boxes` (N, 4) xyxy, `scores` (N,), `labels` (N,). `alike`: the IoU of objects i and j (indexes) where the boxes are
+    only their bounds. Returns the kept indexes, best first; equal scores in the order given. The same as
+    torchvision.ops.batched_nms, without its pass over all pairs.
     """
     order = np.argsort(-scores, kind="stable")
-    boxes, labels = boxes[order], labels[order]
-    i, j = overlapping_pairs(boxes, labels, lambda i, j: iou(boxes[i], boxes[j]) > np.float64(overlap))
+    alike = alike or (lambda i, j: iou(boxes[i], boxes[j]))
+    i, j = overlapping_pairs(boxes[order], labels[order], lambda i, j: alike(order[i], order[j]) > np.float64(overlap))
     alive, _ = decide(np.minimum(i, j), np.maximum(i, j), np.zeros(len(order), bool))
     return order[alive]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from .errors import InvalidJob
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".fgb", ".parquet")
 
 
 def is_gdal_name(raster: str) -> bool:
@@ -36,6 +37,13 @@ def require_folder_of(path: str, what: str) -> None:
         raise InvalidJob(f"The {what} '{path}' needs its full path.")
     if not Path(path).parent.is_dir():
         raise InvalidJob(f"The folder '{Path(path).parent}' for the {what} does not exist.")
+
+
+def require_vector_target(path: str) -> None:
+    """Refuse a result of a format that is not written, or whose folder does not exist."""
+    if Path(path).suffix.lower() not in VECTOR_SUFFIXES:
+        raise InvalidJob(f"Results are written as {', '.join(VECTOR_SUFFIXES)}, not as '{Path(path).name}'.")
+    require_folder_of(path, "result")
 
 
 def require_device(device: str) -> None:

@@ -9,18 +9,17 @@ import json
 import math
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Optional, Union  # Python 3.9 evaluates these hints at run time
 
-from .checks import DEVICES, is_gdal_name, require_device, require_file, require_folder_of
+from .checks import DEVICES, VECTOR_SUFFIXES, is_gdal_name, require_device, require_file, require_vector_target
 from .codec import decode, encode, parse
 from .errors import InvalidJob
 from .label_jobs import EvaluateJob, ExportJob
+from .suppress_job import SuppressJob
 from .train_job import TrainJob
 
 AUGMENTATIONS = ("flips", "turns", "scales")
 MERGE_RULES = ("seams", "centre", "nms")
-VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".fgb", ".parquet")
 DEFAULT_SCORE_FLOOR = 0.05
 
 __all__ = [
@@ -30,6 +29,7 @@ __all__ = [
     "EvaluateJob",
     "ExportJob",
     "Job",
+    "SuppressJob",
     "TrainJob",
     "is_gdal_name",
     "job_from_json",
@@ -107,8 +107,9 @@ JOBS = {
     "train": TrainJob,
     "evaluate": EvaluateJob,
     "export": ExportJob,
+    "suppress": SuppressJob,
 }
-Job = Union[DetectJob, PreflightJob, TrainJob, EvaluateJob, ExportJob]
+Job = Union[DetectJob, PreflightJob, TrainJob, EvaluateJob, ExportJob, SuppressJob]
 
 
 def job_to_json(job: Job) -> str:
@@ -138,7 +139,7 @@ def _check_files(job: DetectJob) -> None:
     mask = job.mask.split("|")[0] if job.mask is not None else None
     if mask is not None:
         require_file(mask, "area layer")
-    _require_vector_target(job.output)
+    require_vector_target(job.output)
     for what, path in (("raster", job.raster), ("model", job.model), ("area layer", mask)):
         if path and os.path.realpath(path) == os.path.realpath(job.output):
             raise InvalidJob(f"The result would overwrite the {what} '{path}'. Choose another name for it.")
@@ -174,10 +175,3 @@ def _check_numbers(job: DetectJob) -> None:
         raise InvalidJob("The overlap between tiles can be at most half a tile.")
     if job.batch_size is not None and not 1 <= job.batch_size <= 1024:
         raise InvalidJob(f"The batch size must lie between 1 and 1024, not {job.batch_size}.")
-
-
-def _require_vector_target(path: str) -> None:
-    suffix = Path(path).suffix.lower()
-    if suffix not in VECTOR_SUFFIXES:
-        raise InvalidJob(f"Results are written as {', '.join(VECTOR_SUFFIXES)}, not as '{Path(path).name}'.")
-    require_folder_of(path, "result")

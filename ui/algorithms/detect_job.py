@@ -61,7 +61,7 @@ def detect_job(
     job = DetectJob(
         raster=raster.path,
         model=model,
-        output=_target(values.get("OUTPUT"), context),
+        output=target_path(values.get("OUTPUT"), context),
         threshold=real("THRESHOLD"),
         score_floor=real("SCORE_FLOOR"),
         nms_overlap=real("NMS_OVERLAP"),
@@ -76,7 +76,7 @@ def detect_job(
         classes=tuple(card.classes[card.label(name)].name for name in _listed(names)) or None,
     )
     job.validate()
-    _refuse_open_target(job.output, context)
+    refuse_open_target(job.output, context)
     return job
 
 
@@ -119,7 +119,7 @@ def _resolution(text: str) -> float | str | None:
         ) from problem
 
 
-def _target(value: Any, context: QgsProcessingContext) -> str:
+def target_path(value: Any, context: QgsProcessingContext) -> str:
     """Absolute path of a destination that a user or model has given; a stand-in for a temporary one."""
     if isinstance(value, QgsProcessingOutputLayerDefinition):
         value = value.sink
@@ -132,7 +132,8 @@ def _target(value: Any, context: QgsProcessingContext) -> str:
     return str(Path(str(value)).absolute())
 
 
-def _refuse_open_target(output: str, context: QgsProcessingContext) -> None:
+def refuse_open_target(output: str, context: QgsProcessingContext) -> None:
+    """Refuse a file that is open in the project; raises OutputError."""
     layers = context.project().mapLayers().values() if context.project() else ()
     for layer in layers:
         source = layer.source().split("|")[0]
