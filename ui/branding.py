@@ -9,6 +9,6 @@ from qgis.PyQt.QtGui import QIcon
 HELP_URL = "https://github.com/tilehawk/tilehawk#readme"
 
 
-def icon() -> QIcon:
-    """Read the plugin's icon."""
-    return QIcon(str(Path(__file__).parent.parent / "resources" / "icons" / "tilehawk.svg"))
+def icon(name: str = "tilehawk") -> QIcon:
+    """Read the plugin's icon, or another one of its folder."""
+    return QIcon(str(Path(__file__).parent.parent / "resources" / "icons" / f"{name}.svg"))

@@ -165,12 +165,13 @@ def map_tip(area_field: str) -> str:
 
 
 def style_not_examined(layer: QgsVectorLayer) -> None:
-    """Hatch the ground that was not looked at, light on dark, to be seen on any map."""
-    edge = QgsSimpleFillSymbolLayer(
-        QColor(0, 0, 0, 0), Qt.BrushStyle.NoBrush, QColor(230, 230, 230, 200), Qt.PenStyle.DashLine, 0.3
+    """Darken and hatch the ground that was not looked at, light on dark, to be seen on any map."""
+    light = QColor(245, 245, 245, 220)
+    veil = QgsSimpleFillSymbolLayer(
+        QColor(40, 40, 40, 90), Qt.BrushStyle.SolidPattern, light, Qt.PenStyle.DashLine, OUTLINE_MM
     )
-    symbol = _symbol(_hatch(QColor(30, 30, 30, 120), 0.5), _hatch(QColor(235, 235, 235, 190), 0.2))
-    symbol.appendSymbolLayer(edge)
+    symbol = _symbol(veil, _hatch(QColor(30, 30, 30, 150), 2 * OUTLINE_MM))
+    symbol.appendSymbolLayer(_hatch(light, OUTLINE_MM))
     layer.setRenderer(QgsSingleSymbolRenderer(symbol))
     layer.setMapTipTemplate(f'<b>{tr("Not examined")}</b><br>[% "reason" %]')
     layer.triggerRepaint()

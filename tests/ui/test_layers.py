@@ -93,7 +93,7 @@ def test_ground_not_examined_is_hatched(layer):
     unseen = QgsVectorLayer(layer.source().replace("detections", "not_examined"), "unseen")
     style_not_examined(unseen)
     kinds = [symbol.layerType() for symbol in unseen.renderer().symbol().symbolLayers()]
-    assert kinds == ["LinePatternFill", "LinePatternFill", "SimpleFill"]
+    assert kinds == ["SimpleFill", "LinePatternFill", "LinePatternFill"]
     assert "reason" in unseen.mapTipTemplate()
 
 

@@ -45,7 +45,7 @@ class ResultsDesk(QObject):
         self._zone_counts: list[ZoneCount] = []
         self._picture = PictureFunction()
         QgsExpression.registerFunction(self._picture)
-        self.action = QAction(icon(), tr("Results and review"), iface.mainWindow())
+        self.action = QAction(icon("results"), tr("Results and review"), iface.mainWindow())
         self.action.setObjectName("tilehawkResults")
         self.action.setToolTip(tr("Figures, filters, review and export of what Tilehawk has found"))
         self.action.triggered.connect(lambda _checked: self.show())

@@ -20,7 +20,7 @@ class ResultsDock(QgsDockWidget):
     def __init__(self, canvas: QgsMapCanvas, parent: QWidget | None = None) -> None:
         super().__init__(tr("Tilehawk results"), parent)
         self.setObjectName("tilehawkResultsDock")
-        self.setWindowIcon(icon())
+        self.setWindowIcon(icon("results"))
         self.layers = QgsMapLayerComboBox()
         self.layers.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
         self.layers.setAllowEmptyLayer(True, tr("Choose a result…"))

@@ -6,8 +6,17 @@ from dataclasses import replace
 
 from qgis.core import QgsVectorLayer
 from qgis.gui import QgsDoubleSpinBox
-from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QFormLayout, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtCore import QTimer, pyqtSignal
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ..layers import add_class, show_class, show_points, shown_classes, shows_points, style_detections
 from ..wording import tr
@@ -57,7 +66,7 @@ class ResultsPage(QWidget):
             self._size(tr("Hide objects larger than this")),
         )
         self.table = ClassTable()
-        self.points = QPushButton(tr("Centres"))
+        self.points = QCheckBox(tr("Centre points instead of boxes"))
         self.review = QPushButton(tr("Review…"))
         self.sample = QPushButton(tr("Check 30…"))
         self.zones = QPushButton(tr("Count by zone…"))
@@ -266,7 +275,6 @@ class ResultsPage(QWidget):
         self.confidence.setSingleStep(0.01)
         self.confidence.setDecimals(2)
         self.confidence.setShowClearButton(False)
-        self.points.setCheckable(True)
         for button, text in (
             (self.points, tr("Draw centre points instead of boxes")),
             (self.review, tr("Go from object to object by keyboard: accept, reject, correct")),
@@ -309,7 +317,7 @@ class ResultsPage(QWidget):
         layout.addWidget(self.histogram)
         layout.addLayout(form)
         layout.addWidget(self.table)
-        layout.addWidget(self.points, 0, Qt.AlignmentFlag.AlignRight)
+        layout.addWidget(self.points)
         layout.addStretch()
         layout.addWidget(self.estimate)
         layout.addLayout(buttons)
