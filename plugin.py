@@ -35,6 +35,7 @@ class TilehawkPlugin:
         from .ui.detect_runs import DetectRuns
         from .ui.options import OptionsFactory
         from .ui.results.desk import ResultsDesk
+        from .ui.training.desk import TrainingDesk
         from .ui.wording import tr
 
         self.initProcessing()
@@ -51,6 +52,11 @@ class TilehawkPlugin:
         self.toolbar.addAction(self.action)
         self.results = ResultsDesk(self.iface)
         self.toolbar.addAction(self.results.action)
+        self.training = TrainingDesk(self.iface, self.detect_with)
+        self.iface.addPluginToRasterMenu("Tilehawk", self.training.action)
+        self.toolbar.addAction(self.training.action)
+        self.results.can_train = True
+        self.results.train_asked.connect(self.training.train_with)
 
     def unload(self) -> None:
         """Take everything away again; called by QGIS. Running detections are cancelled."""
@@ -59,13 +65,15 @@ class TilehawkPlugin:
                 self.dialog.close_worker(wait=True)
                 self.dialog.deleteLater()
                 self.dialog = None
+            self.iface.removePluginRasterMenu("Tilehawk", self.training.action)
+            self.training.close()
             self.results.close()
             self.toolbar.deleteLater()
             self.iface.removePluginRasterMenu("Tilehawk", self.action)
             self.action.deleteLater()
             self.runs.cancel_all()
             self.iface.unregisterOptionsWidgetFactory(self.options)
-            del self.results, self.toolbar, self.action, self.runs, self.options
+            del self.training, self.results, self.toolbar, self.action, self.runs, self.options
         QgsApplication.processingRegistry().removeProvider(self.provider)
         self.provider = None
 
@@ -80,3 +88,8 @@ class TilehawkPlugin:
         self.dialog.raise_()
         self.dialog.activateWindow()
         offer_set_up(self.dialog, self.iface)
+
+    def detect_with(self, model: str) -> None:
+        """Open the Detect dialog with a model, such as one that has just been trained."""
+        self.show_dialog()
+        self.dialog.form.model.set_path(model)

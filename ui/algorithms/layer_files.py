@@ -12,6 +12,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeatureSource,
     QgsProcessingFeedback,
+    QgsProcessingUtils,
     QgsProviderRegistry,
     QgsVectorFileWriter,
     QgsVectorLayer,
@@ -80,9 +81,9 @@ def _whole(source: QgsProcessingFeatureSource | None, layer: QgsVectorLayer) -> 
 
 
 def _own_file(layer: QgsVectorLayer) -> str | None:
-    """`file|layername=x` of a layer; None where it is no file."""
+    """`file|layername=x` of a layer; None where it is no file, or one that goes when QGIS closes."""
     parts = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
     path, name = parts.get("path", ""), parts.get("layerName")
-    if not path or not Path(path).exists():
+    if not path or not Path(path).exists() or Path(QgsProcessingUtils.tempFolder()) in Path(path).parents:
         return None
     return f"{Path(path).absolute()}|layername={name}" if name else str(Path(path).absolute())

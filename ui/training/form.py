@@ -112,6 +112,12 @@ class TrainForm(QWidget):
         if labels is not None:
             self._parameters.set("LABELS", labels)
 
+    def set_start(self, path: str) -> None:
+        """Choose the model to start from, adding it to the list where it is new."""
+        if self.start.findData(path) < 0:
+            self.start.insertItem(0, model_title(Path(path)), path)
+        self.start.setCurrentIndex(self.start.findData(path))
+
     def set_value(self, name: str, value: Any) -> None:
         """Set a parameter that has a widget of Processing's."""
         self._parameters.set(name, value)
