@@ -1,6 +1,11 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env test lint demo qgis package
+.PHONY: help env test lint demo qgis package wheelhouse
+
+PLATFORM = windows
+PYTHON = 3.12
+TORCH = cpu
+FOLDER = build/wheelhouse-$(PLATFORM)
 
 help: ## lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,3 +38,8 @@ qgis: env ## opens QGIS with the plugin from this checkout, in a throwaway profi
 
 package: ## builds the ZIP that QGIS's 'Install from ZIP' takes
 	@python3 .ci/package.py
+
+wheelhouse: ## fills FOLDER for computers without a network: PLATFORM=windows|macos|linux|linux-arm64 PYTHON=3.12 TORCH=cpu|cu128|default
+	@mkdir -p build
+	@python3 -m core.job.environment --folder build/wheelhouse-uv --torch-backend "$(TORCH)" \
+		wheelhouse --platform "$(PLATFORM)" --python "$(PYTHON)" "$(FOLDER)"

@@ -42,14 +42,20 @@ def never() -> bool:
     return False
 
 
-def make_wheel(name: str, version: str, needs: tuple[str, ...] = (), more: dict[str, bytes] | None = None) -> bytes:
+def make_wheel(
+    name: str,
+    version: str,
+    needs: tuple[str, ...] = (),
+    more: dict[str, bytes] | None = None,
+    tag: str = "py3-none-any",
+) -> bytes:
     """A package with one module of its own name, that says its version."""
     about = f"{name}-{version}.dist-info"
     metadata = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {need}" for need in needs)]
     files = {
         f"{name}/__init__.py": f"__version__ = '{version}'\n".encode(),
         f"{about}/METADATA": "\n".join(["Metadata-Version: 2.1", *metadata, ""]).encode(),
-        f"{about}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{about}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: %s\n" % tag.encode(),
         **(more or {}),
     }
     lines = [f"{path},sha256={_digest(content)},{len(content)}\n" for path, content in files.items()]
