@@ -42,6 +42,7 @@ class AreaPicker(QWidget):
             self.kind.addItem(text, kind)
         self.kind.setToolTip(tr("Which part of the raster to look at"))
         self.draw = QPushButton(tr("Draw"))
+        self.draw.setAutoDefault(False)
         self.draw.setToolTip(tr("Drag a rectangle on the map; this window steps aside meanwhile"))
         self.drawn = QLabel(tr("Nothing drawn yet"))
         self.layers = QgsMapLayerComboBox()

@@ -73,7 +73,7 @@ class DetectForm(QWidget):
             layout.addWidget(self._step(title, rows))
         self._align()
         layout.addWidget(self.advanced)
-        layout.addStretch()
+        layout.addStretch(1)
         self._finish_wrappers()
         self.model.changed.connect(self._take_card)
         self._take_card(self.model.card)

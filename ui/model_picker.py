@@ -48,6 +48,7 @@ class ModelPicker(QWidget):
         self.models.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.models.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.browse = QPushButton(tr("Other model…"))
+        self.browse.setAutoDefault(False)
         self.browse.setToolTip(tr("Choose a model file (.safetensors) from a folder"))
         self.browse.clicked.connect(self._browse)
         self.summary = QLabel()

@@ -16,6 +16,10 @@ ROOT = Path(os.environ.get("TILEHAWK_ROOT") or Path(__file__).resolve().parents[
 FOLDER = ROOT / "build" / "screenshots"
 FONT_PERCENT = (100, 150)
 SECONDS = 600
+WARNING = {
+    "text": "Red and blue look exchanged: the file seems to store blue first.",
+    "remedy": "Under Advanced, choose the bands in the order 3, 2, 1.",
+}
 
 
 def main() -> int:
@@ -47,7 +51,7 @@ def main() -> int:
 def shoot() -> None:
     """Take the pictures; in QGIS."""
     sys.path.insert(0, str(ROOT))
-    from qgis.core import QgsProject, QgsRasterLayer
+    from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
     from qgis.PyQt.QtTest import QTest
     from qgis.utils import iface, plugins
 
@@ -57,7 +61,7 @@ def shoot() -> None:
     raster = os.environ["TILEHAWK_RASTER"]
     if not raster:
         stand_in = StandIn(folder / "worker", write_detections(folder / "result.gpkg", DETECTIONS))
-        stand_in.plan(seconds=6)
+        stand_in.plan(seconds=6, warnings=[WARNING], boxes=[[480010.0, 3759960.0, 480018.0, 3759968.0]])
         os.environ["TILEHAWK_PYTHON"] = str(stand_in.python)
     window = iface.mainWindow()
     window.showNormal()
@@ -70,18 +74,20 @@ def shoot() -> None:
     dialog.form.set_raster(layer)
     if not raster:
         dialog.form.model.set_path(str(write_card(folder / "pools-and-trees.safetensors", CARD)))
+    wait_until(lambda: "seconds" in dialog.card.facts, SECONDS)
     QTest.qWait(500)
     save(dialog, "dialog")
-    dialog.form.area.kind.setCurrentIndex(2)
+    dialog.form.area.choose("polygons")
     dialog.form.advanced.setCollapsed(False)
     dialog.resize(dialog.width(), 1000)
     QTest.qWait(500)
     save(dialog, "dialog-advanced")
-    dialog.form.area.kind.setCurrentIndex(0)
+    dialog.form.area.choose("whole")
     dialog.form.advanced.setCollapsed(True)
     dialog.run()
     QTest.qWait(3000)
     save(dialog, "dialog-running")
+    save(window, "window-running")
     wait_until(lambda: not dialog._run.running, SECONDS)
     QTest.qWait(500)
     save(dialog, "dialog-done")
@@ -100,6 +106,13 @@ def shoot() -> None:
     page.check.click()
     wait_until(page.check.isEnabled, SECONDS)
     save(page, "options")
+    QgsApplication.setUITheme("Night Mapping")  # last: palettes do not come back
+    plugin.show_dialog()
+    dialog.resize(dialog.sizeHint())
+    dialog._take_room()
+    wait_until(lambda: "seconds" in dialog.card.facts, SECONDS)
+    QTest.qWait(500)
+    save(dialog, "dialog-dark")
 
 
 def save(widget, name: str) -> None:

@@ -23,7 +23,7 @@ from qgis.PyQt.QtCore import QByteArray, Qt
 
 from ...core.job.errors import Cancelled, OutputError, RasterError
 from ..wording import duration, tr
-from .tile_server import NO_PICTURE, why_missing
+from .tile_server import NO_PICTURE, TILE_PX, why_missing
 
 BLOCK_PX = 512
 PX_PER_SECOND = 2_600_000  # of servers: 40 tiles of 256 px, about what a person makes who pans a map
@@ -84,10 +84,11 @@ def plan_fetch(
     pixel = _pixel(provider, wanted, name)
     extent = extent.buffered(margin_px * (wanted or pixel)).intersect(provider.extent())
     origin = QgsPointXY(provider.extent().xMinimum(), provider.extent().yMaximum())
-    left = math.floor((extent.xMinimum() - origin.x()) / pixel + 1e-6)
-    right = math.ceil((extent.xMaximum() - origin.x()) / pixel - 1e-6)
-    top = math.floor((origin.y() - extent.yMaximum()) / pixel + 1e-6)
-    bottom = math.ceil((origin.y() - extent.yMinimum()) / pixel - 1e-6)
+    step = TILE_PX if provider.nativeResolutions() else 1  # of a tile server whole tiles
+    left = _down((extent.xMinimum() - origin.x()) / pixel, step)
+    right = -_down((origin.x() - extent.xMaximum()) / pixel, step)
+    top = _down((origin.y() - extent.yMaximum()) / pixel, step)
+    bottom = -_down((extent.yMinimum() - origin.y()) / pixel, step)
     width, height = max(1, right - left), max(1, bottom - top)
     if width * height > MAX_PX:
         raise RasterError(
@@ -123,7 +124,7 @@ def fetch(
     options = ["TILED=YES", "BIGTIFF=IF_SAFER"]
     writer.setCreateOptions(options + (["PHOTOMETRIC=RGB", "ALPHA=YES"] if len(kinds) > len(bands) else []))
     target = writer.createMultiBandRaster(kinds[0], plan.width, plan.height, plan.extent, provider.crs(), len(kinds))
-    if target is None or not target.isValid() or not target.setEditable(True):
+    if target is None or not target.isValid() or not target.isEditable():
         raise OutputError(tr("The picture of '{name}' cannot be written to '{path}'.").format(name=name, path=path))
     for band in bands if len(kinds) == len(bands) else []:
         if provider.sourceHasNoDataValue(band):
@@ -178,7 +179,7 @@ class _Fetching:
 
     def _picture(self, x: int, y: int, width: int, height: int) -> bytes:
         """Get the pixels of a block, four bytes each; once more after a pause where some are missing."""
-        pixels = bytes(self._block(1, x, y, width, height).data())
+        pixels = self._pixels(x, y, width, height)
         for seconds in RETRY_SECONDS:
             if pixels[3::4].count(0) == 0 or self._retries <= 0:
                 break
@@ -190,8 +191,12 @@ class _Fetching:
                 break
             self._retries -= 1
             self._pause(seconds)
-            pixels = bytes(self._block(1, x, y, width, height).data())
+            pixels = self._pixels(x, y, width, height)
         return pixels
+
+    def _pixels(self, x: int, y: int, width: int, height: int) -> bytes:
+        block = self._block(1, x, y, width, height)  # its data are no copy: it must live until they are one
+        return bytes(block.data())
 
     def _block(self, band: int, x: int, y: int, width: int, height: int) -> QgsRasterBlock:
         block = self._provider.block(band, self._rectangle(x, y, width, height), width, height, self._asked)
@@ -231,6 +236,11 @@ class _Fetching:
                 text=text, duration=duration(seconds / done * (total - done))
             )
         self._feedback.setProgressText(text)
+
+
+def _down(px: float, step: int) -> int:
+    """Round px down to a multiple of a step, but for the noise of floating point."""
+    return math.floor(px / step + 1e-6) * step
 
 
 def map_units(
