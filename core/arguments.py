@@ -53,7 +53,7 @@ TRAIN_HELP = {
     "optimiser": "adamw or sgd",
     "schedule": "of the learning rate: cosine, one_cycle or steady; otherwise steady with patience, else cosine",
     "learning_rate": "learning rate at its highest; auto: found by trial before the training",
-    "weight_decay": "weight decay",
+    "weight_decay": "weight decay; otherwise 0.05 for adamw and 0.0001 for sgd",
     "clip_gradient": "norm to which gradients are clipped",
     "freeze_backbone": "first rounds in which the backbone keeps its weights",
     "focal_alpha": "alpha of the focal loss",
@@ -185,7 +185,7 @@ def _augmentation(text: str) -> Augmentation:
 _rate.__name__ = "rate"
 
 TRAIN_READERS = {
-    "rasters": _raster,
+    "rasters": full_path,
     "labels": _layer,
     "area": _layer,
     "extent": _list_of(float, 4),

@@ -1,7 +1,7 @@
 """The worker's side of the process border: jobs come in as JSON lines on stdin, events go out on stdout.
 
-`{"job": "cancel"}` cancels the job before it. The end of stdin means that the caller has gone: it ends a running job,
-and the worker.
+`{"job": "cancel"}` cancels the job before it; `{"job": "stop"}` ends the training before it and keeps its best. The end
+of stdin means that the caller has gone: it ends a running job, and the worker.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from .job.codec import parse
 from .job.errors import TilehawkError, explain
 from .job.events import Event, error, result, to_line
-from .job.jobs import DetectJob, EvaluateJob, ExportJob, Job, PreflightJob, SuppressJob, job_from_json
+from .job.jobs import DetectJob, EvaluateJob, ExportJob, Job, PreflightJob, SuppressJob, SurveyJob, job_from_json
 from .job.process import SCRATCH_PREFIX
 from .job.unfinished import remove_unfinished
 
@@ -70,7 +70,7 @@ class Session:
         self._requests = requests
         self._answers = answers
         self._writing = threading.Lock()
-        self._waiting: queue.Queue[tuple[str, threading.Event] | None] = queue.Queue()
+        self._waiting: queue.Queue[tuple[str, threading.Event, threading.Event] | None] = queue.Queue()
         self._ended = threading.Event()
         self._abandoned = threading.Event()
         self._target: str | None = None  # what the running job writes
@@ -81,20 +81,20 @@ class Session:
         """Do the jobs in the order they come, until stdin ends."""
         threading.Thread(target=self._listen, name="requests", daemon=True).start()
         while (request := self._waiting.get()) is not None and not self._abandoned.is_set():
-            line, cancel = request
+            line, cancel, stop = request
             done = threading.Event()
             threading.Thread(target=self._give_signs_of_life, args=(done,), name="alive", daemon=True).start()
-            end = self._perform(line, lambda cancel=cancel: cancel.is_set() or self._abandoned.is_set())
+            end = self._perform(line, lambda cancel=cancel: cancel.is_set() or self._abandoned.is_set(), stop.is_set)
             done.set()
             self._write(end)
         self._ended.set()
 
-    def _perform(self, line: str, cancelled: Callable[[], bool]) -> str:
+    def _perform(self, line: str, cancelled: Callable[[], bool], stopped: Callable[[], bool]) -> str:
         """Do one job; returns the line that ends it."""
         try:
             job = job_from_json(line)
             self._target = job.output
-            return to_line(result(self._do(job, cancelled)))
+            return to_line(result(self._do(job, cancelled, stopped)))
         except Exception as problem:
             if not isinstance(problem, TilehawkError):
                 traceback.print_exc()
@@ -102,7 +102,7 @@ class Session:
         finally:
             self._target = None
 
-    def _do(self, job: Job, cancelled: Callable[[], bool]) -> dict[str, Any]:
+    def _do(self, job: Job, cancelled: Callable[[], bool], stopped: Callable[[], bool]) -> dict[str, Any]:
         if isinstance(job, DetectJob):
             from .detect import detect
 
@@ -125,10 +125,14 @@ class Session:
             from .suppress import suppress
 
             return suppress(job, self._report, cancelled)
+        if isinstance(job, SurveyJob):
+            from .survey import survey
+
+            return survey(job.training, self._report, cancelled)
         from .train import train
 
         self._detector.forget()
-        return train(job, self._report, cancelled)
+        return train(job, self._report, cancelled, stopped)
 
     def _report(self, event: Event) -> None:
         self._write(to_line(event))
@@ -139,14 +143,16 @@ class Session:
             done.wait(ALIVE_SECONDS)
 
     def _listen(self) -> None:
-        """Queue jobs as they come; a request to cancel means the job before it, the end of stdin means all of them."""
-        cancel = threading.Event()
+        """Queue jobs as they come; a request to cancel or stop means the job before, the end of stdin all of them."""
+        cancel, stop = threading.Event(), threading.Event()
         for line in self._requests:
-            if _is_cancel(line):
+            if _asks(line, "cancel"):
                 cancel.set()
+            elif _asks(line, "stop"):
+                stop.set()
             elif line.strip():
-                cancel = threading.Event()
-                self._waiting.put((line, cancel))
+                cancel, stop = threading.Event(), threading.Event()
+                self._waiting.put((line, cancel, stop))
         self._abandoned.set()
         self._waiting.put(None)
         if not self._ended.wait(ABANDON_SECONDS):
@@ -191,8 +197,8 @@ class KeptDetector:
         self._detector = self._key = None
 
 
-def _is_cancel(line: str) -> bool:
+def _asks(line: str, request: str) -> bool:
     try:
-        return parse(line) == {"job": "cancel"}
+        return parse(line) == {"job": request}
     except ValueError:
         return False

@@ -18,6 +18,7 @@ from .process import WorkerProcess
 from .unfinished import remove_partial, remove_unfinished
 
 CANCEL_LINE = '{"job": "cancel"}'
+STOP_LINE = '{"job": "stop"}'
 POLL_SECONDS = 0.1
 CANCEL_SECONDS = 1.5  # a cancelled worker may take this long to answer before it is killed
 SILENCE_SECONDS = 60.0  # signs of life come every 0.5 s, but importing torch from a slow disk may hold them up
@@ -47,10 +48,13 @@ class Worker:
         self._process: Optional[WorkerProcess] = None
         self._busy = threading.Lock()
 
-    def run(self, job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str, Any]:
+    def run(
+        self, job: Job, report: Report, cancelled: Callable[[], bool], stopped: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any]:
         """Do one job and return the values of its result.
 
-        `report` gets its progress, boxes and notices, `cancelled` is asked every 0.1 s; both are called in this thread.
+        `report` gets its progress, boxes and notices; `cancelled` and `stopped` (end a training, keep its best) are
+        asked every 0.1 s; all are called in this thread.
         Raises the TilehawkError that the job failed with, Cancelled, or WorkerError where the worker died.
         """
         job.validate()
@@ -62,7 +66,7 @@ class Worker:
             process = self._running()
             try:
                 process.send(job_to_json(job))
-                end = self._await_end(process, report, cancelled)
+                end = self._await_end(process, report, cancelled, stopped)
             except BaseException as problem:  # dead, silent, or left in the middle of the job
                 self._discard(process)
                 remove_unfinished(job.output, process.pid)
@@ -107,10 +111,13 @@ class Worker:
             self._process = None
         process.kill()
 
-    def _await_end(self, process: WorkerProcess, report: Report, cancelled: Callable[[], bool]) -> Event:
+    def _await_end(
+        self, process: WorkerProcess, report: Report, cancelled: Callable[[], bool], stopped: Callable[[], bool]
+    ) -> Event:
         """Hand on events until the one that ends the job; raises Cancelled or WorkerError where none will come."""
         silent = 0.0  # counted in polls, not by the clock: a computer that slept is no silent worker
         deadline: Optional[float] = None
+        has_stopped = False
         while True:
             try:
                 event = process.receive(POLL_SECONDS)
@@ -125,6 +132,9 @@ class Worker:
             silent = 0.0 if event is not None else silent + POLL_SECONDS
             if silent >= SILENCE_SECONDS:
                 raise self._named(f"The worker gave no sign of life for {SILENCE_SECONDS:.0f} s and was stopped.")
+            if not has_stopped and stopped():
+                process.send(STOP_LINE)
+                has_stopped = True
             if deadline is None and cancelled():
                 process.send(CANCEL_LINE)
                 deadline = time.monotonic() + CANCEL_SECONDS

@@ -293,7 +293,7 @@ def test_the_command_line_does_the_same_job(quick_job, tmp_path):
 
 
 class Surprised(Session):
-    def _do(self, job, cancelled):
+    def _do(self, job, cancelled, stopped):
         raise ZeroDivisionError("a bug")
 
 
@@ -314,6 +314,31 @@ def test_what_nobody_foresaw_becomes_a_sentence_and_a_traceback_in_the_log(quick
         "text": "Something unexpected went wrong: ZeroDivisionError: a bug.",
     }
     assert "Traceback" in capsys.readouterr().err
+
+
+class Waiting(Session):
+    def _do(self, job, cancelled, stopped):
+        assert wait_until(stopped)
+        return {"output": job.output, "cancelled": cancelled()}
+
+
+def test_a_request_to_stop_reaches_the_job_before_it_and_no_other(quick_job, monkeypatch):
+    monkeypatch.setattr(session_module, "ABANDON_SECONDS", 60)  # its end would be this process's end
+    read, write = os.pipe()
+    answers = io.StringIO()
+    thread = threading.Thread(target=Waiting(os.fdopen(read), answers).serve)
+    thread.start()
+    with os.fdopen(write, "w") as requests:
+        for count in (1, 2):
+            requests.write(job_to_json(quick_job) + "\n")
+            requests.flush()
+            time.sleep(0.2)
+            assert answers.getvalue().count("result") == count - 1
+            requests.write('{"job": "stop"}\n')
+            requests.flush()
+            assert wait_until(lambda count=count: answers.getvalue().count("result") == count)
+    thread.join(5)
+    assert '"cancelled": false' in answers.getvalue()
 
 
 def test_a_model_is_kept_for_the_next_job_until_its_file_or_the_device_changes(tmp_path, monkeypatch):

@@ -145,6 +145,21 @@ def test_a_worker_that_answers_a_cancel_stays_for_the_next_job(made_up, job, mon
     assert pids[0] == pids[1]
 
 
+def test_a_request_to_stop_is_handed_on_once_and_the_result_awaited(made_up, job):
+    worker = made_up(
+        """
+        next_job()
+        say("notice", text="began", level="info")
+        first = next_job()
+        time.sleep(0.5)
+        say("result", output="out.gpkg", heard=first)
+        """
+    )
+    told = []
+    result = worker.run(job, told.append, never, lambda: bool(told))
+    assert result["heard"] == {"job": "stop"}
+
+
 def test_a_worker_deaf_to_cancel_is_killed_with_its_children_and_leaves_nothing(made_up, job, tmp_path):
     worker = made_up(
         """
