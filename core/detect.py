@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .retinanet.detector import Detector
     from .retinanet.device import Backend
 
-BATCH_SIZES = {"cuda": 16, "mps": 4, "cpu": 1}
 OpenDetector = Callable[[str, str], "Detector"]  # of a model's path and a device
 
 
@@ -39,6 +38,13 @@ def load_detector(path: str, device: str) -> Detector:
 
     backend = choose_backend(device).for_detection()
     return Detector(*load_model(path), backend)
+
+
+def usual_batch(backend: Backend, tile_px: int) -> int:
+    """How many tiles to look at together where the job leaves it open."""
+    from .retinanet import device
+
+    return device.usual_batch(backend.device, tile_px)
 
 
 def augmented(detector: Detector, augmentations: tuple[str, ...]) -> Detector | AugmentedDetector:
@@ -80,7 +86,7 @@ def detect(
         watch.step("Opening the model")
         detector = augmented(open_detector(job.model, job.device), job.augment)
         backend = detector.backend
-        batch_size = job.batch_size or BATCH_SIZES[backend.device.type]
+        batch_size = job.batch_size or usual_batch(backend, plan.tile_px)
         parts = Parts(job.output, identity(job, settings, raster, area, plan, backend, batch_size))
         with kept_on_failure(parts, watch):
             gathering = Gathering(plan, area, settings, len(card.classes), parts, job.resume)

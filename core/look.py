@@ -14,6 +14,7 @@ from .imagery.grid import Grid
 from .imagery.raster import Raster
 from .imagery.reader import read_batches
 from .imagery.tiles import TilePlan
+from .retinanet.pipeline import stream
 from .settings import Settings
 from .watch import Watch
 
@@ -40,9 +41,8 @@ def look(
     examined = gathering.examined
     looked = gathering.looked_at_before - len(examined.empty_tiles)
     with closing(read_batches(raster, plan, batch_size, examined, gathering.done)) as batches:
-        for indexes, images, valid in batches:
+        for (indexes, _, valid), tiles in stream(detector, batches, settings.score_floor, settings.nms_overlap):
             seen = []
-            tiles = detector(images, settings.score_floor, settings.nms_overlap)
             if detector.batch_limit < limit:
                 limit = detector.batch_limit
                 watch.tell([f"The device's memory was too small for so many tiles at once; from now on {limit}."])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .detect import BATCH_SIZES, OpenDetector, augmented
+from .detect import OpenDetector, augmented, usual_batch
 from .imagery.area import area_in_grid
 from .imagery.domain import unlike_the_model
 from .imagery.gdal import raster_name
@@ -53,7 +53,7 @@ class Preflight:
         detector = self._open_detector(job.model, job.device)
         self._loading_seconds = max(self._loading_seconds, time.monotonic() - started)
         backend = detector.backend
-        batch = job.batch_size or BATCH_SIZES[backend.device.type]
+        batch = job.batch_size or usual_batch(backend, facts["tile_px"])
         key = (*_identity(job.model), backend.key, facts["tile_px"], batch, job.augment)
         if self._pace is None or self._pace[0] != key:
             self._pace = (key, _seconds_a_tile(augmented(detector, job.augment), facts["tile_px"], batch, job, card))

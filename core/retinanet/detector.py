@@ -2,6 +2,7 @@
 
 import copy
 import sys
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -21,6 +22,17 @@ from .network import RetinaNetwork, flatten
 TORCHVISION_MULTIPLE_PX = 32  # size_divisible of its GeneralizedRCNNTransform
 
 
+@dataclass(frozen=True, eq=False)
+class Started:
+    """A batch whose network has been started: flat logits and deltas, and on CUDA when they will be there."""
+
+    logits: Tensor
+    deltas: Tensor
+    anchors: Tensor
+    image_shape: tuple[int, int]
+    ready: torch.cuda.Event | None
+
+
 class Detector:
     """A network ready to detect on one device. Calls with images of one shape reuse their anchors.
 
@@ -33,12 +45,15 @@ class Detector:
         self.card = card
         self.backend = backend or choose_backend()
         self.batch_limit = sys.maxsize
+        self.in_flight = 2 if self.backend.device.type == "cuda" else 1
         folded = copy.deepcopy(network).eval()
         fold_batch_norms(folded)
         self.forward = open_forward(folded, self.backend)
         mean, std = ([getattr(band, key) for band in card.bands] for key in ("mean", "std"))
         self.mean = torch.tensor(mean, device=self.backend.device).reshape(1, -1, 1, 1)
         self.std = torch.tensor(std, device=self.backend.device).reshape(1, -1, 1, 1)
+        if self.backend.device.type == "cuda":
+            self._decoding = torch.cuda.Stream(self.backend.device, priority=-1)
         self._anchors: dict[tuple[int, int], Tensor] = {}
 
     def __call__(self, images: np.ndarray, score_floor: float, nms_overlap: float) -> list[Detections]:
@@ -51,32 +66,80 @@ class Detector:
         while len(found) < len(images):
             part = images[len(found) : len(found) + self.batch_limit]
             try:
-                found += _by_image(self.detect(torch.from_numpy(part), score_floor, nms_overlap), len(part))
+                found += self._boxes(self._network(part), score_floor, nms_overlap)
                 continue
             except torch.OutOfMemoryError:
                 if len(part) == 1:
                     raise
                 self.batch_limit = len(part) // 2
+            self.forward.forget()
             if self.backend.device.type == "cuda":  # only now: the error kept hold of what was on the device
                 torch.cuda.empty_cache()
         return found
 
+    def start(self, images: np.ndarray) -> Started | None:
+        """Start the network on images, of which `finish` gives the detections; None where there is no memory for it.
+
+        On CUDA this does not wait: up to `in_flight` batches may be started before the first is finished.
+        """
+        if len(images) > self.batch_limit:
+            return None
+        try:
+            return self._network(images)
+        except torch.OutOfMemoryError:
+            return None
+
+    def finish(
+        self, images: np.ndarray, started: Started | None, score_floor: float, nms_overlap: float
+    ) -> list[Detections]:
+        """Give what calling the detector on the images gives, once they were started."""
+        if started is not None:
+            try:
+                return self._boxes(started, score_floor, nms_overlap)
+            except torch.OutOfMemoryError:
+                started = None  # lets go of its memory
+        return self(images, score_floor, nms_overlap)
+
     @torch.inference_mode()
-    def detect(self, images: Tensor, score_floor: float, nms_overlap: float) -> Decoded:
-        """As calling it, with tensors on the device."""
-        architecture = self.card.architecture
-        values = self.normalise(images)
+    def _network(self, images: np.ndarray) -> Started:
+        device, tensor = self.backend.device, torch.from_numpy(images)
+        values = self.normalise(tensor.pin_memory() if device.type == "cuda" else tensor)
         logits, deltas = self.forward(values)
         shape = (values.shape[2], values.shape[3])
         if shape not in self._anchors:
             maps = [(level.shape[2], level.shape[3]) for level in logits]
-            self._anchors[shape] = grid_anchors(architecture, maps, shape, self.backend.device)
-        return decode(
+            self._anchors[shape] = grid_anchors(self.card.architecture, maps, shape, device)
+        return Started(
             flatten(logits, len(self.card.classes)),
             flatten(deltas, 4),
             self._anchors[shape],
-            (images.shape[2], images.shape[3]),
-            architecture.box_weights,
+            images.shape[2:],
+            torch.cuda.current_stream(device).record_event() if device.type == "cuda" else None,
+        )
+
+    @torch.inference_mode()
+    def _boxes(self, started: Started, score_floor: float, nms_overlap: float) -> list[Detections]:
+        """Decode what the network has said; on CUDA in a stream of its own, beside the next batch's network.
+
+        The memory of `started` may be handed out again once it is let go of: by then the copy back has waited for all.
+        """
+        if started.ready is None:
+            return _by_image(self._decode(started, score_floor, nms_overlap), len(started.logits))
+        with torch.cuda.stream(self._decoding):
+            self._decoding.wait_event(started.ready)
+            try:
+                return _by_image(self._decode(started, score_floor, nms_overlap), len(started.logits))
+            except torch.OutOfMemoryError:
+                self._decoding.synchronize()
+                raise
+
+    def _decode(self, started: Started, score_floor: float, nms_overlap: float) -> Decoded:
+        return decode(
+            started.logits,
+            started.deltas,
+            started.anchors,
+            started.image_shape,
+            self.card.architecture.box_weights,
             score_floor,
             nms_overlap,
             self.card.max_detections_per_tile,
@@ -90,14 +153,16 @@ class Detector:
         """
         architecture = self.card.architecture
         multiple = TORCHVISION_MULTIPLE_PX if architecture.strides == "torchvision" else architecture.coarsest_stride
-        values = images.to(self.backend.device).float().sub_(self.mean).div_(self.std)
+        values = images.to(self.backend.device, non_blocking=True).float().sub_(self.mean).div_(self.std)
         right, bottom = -images.shape[3] % multiple, -images.shape[2] % multiple
         return functional.pad(values, (0, right, 0, bottom)) if right or bottom else values
 
 
 def _by_image(found: Decoded, images: int) -> list[Detections]:
-    image, boxes, scores, labels = (
-        values.cpu().numpy() for values in (found.image, found.boxes, found.scores, found.labels)
+    """Bring detections back from the device, in one copy, and part them; float32 holds labels to 16 million exactly."""
+    columns = (
+        torch.stack([found.image.float(), *found.boxes.unbind(1), found.scores, found.labels.float()]).cpu().numpy()
     )
-    ends = np.searchsorted(image, np.arange(images + 1))
-    return [Detections(boxes[a:b], scores[a:b], labels[a:b].astype(np.int64)) for a, b in pairwise(ends)]
+    boxes, scores, labels = np.ascontiguousarray(columns[1:5].T), columns[5], columns[6].astype(np.int64)
+    ends = np.searchsorted(columns[0], np.arange(images + 1))
+    return [Detections(boxes[a:b], scores[a:b], labels[a:b]) for a, b in pairwise(ends)]

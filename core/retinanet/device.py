@@ -8,6 +8,9 @@ import torch
 
 from ..job.errors import InvalidJob
 
+LARGEST_BATCH = 64
+BYTES_PER_PX = 1000  # of a tile: ResNet-50 with P2, the heads' maps and their decoding in float32 stay below
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -30,6 +33,22 @@ class Backend:
     def for_detection(self) -> "Backend":
         """On processors the same in OpenVINO where that is installed: it detects faster, and cannot train."""
         return replace(self, engine="openvino") if self.device.type == "cpu" and find_spec("openvino") else self
+
+
+def usual_batch(device: torch.device, tile_px: int) -> int:
+    """How many tiles of a size to look at together: on CUDA as many as half of the card's memory holds, to a limit.
+
+    Not by what is free: results are resumed with the same batch. More than one is slower on processors.
+    """
+    if device.type != "cuda":
+        return 4 if device.type == "mps" else 1
+    return batch_for(torch.cuda.get_device_properties(device).total_memory, tile_px)
+
+
+def batch_for(memory_bytes: int, tile_px: int) -> int:
+    """A power of two of tiles, 64 at most, that half of the memory holds."""
+    most = max(1, min(LARGEST_BATCH, int(memory_bytes / 2 / (tile_px**2 * BYTES_PER_PX))))
+    return 1 << (most.bit_length() - 1)
 
 
 def choose_backend(device: str = "auto") -> Backend:

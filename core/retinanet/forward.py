@@ -1,6 +1,7 @@
 """The forward pass on a backend: normalised images (N, C, H, W) float32 to raw logits and deltas, maps by level."""
 
-from collections.abc import Callable
+from collections import Counter
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -8,14 +9,30 @@ from torch import Tensor, nn
 from .device import Backend
 from .network import RetinaNetwork
 
-Forward = Callable[[Tensor], tuple[list[Tensor], list[Tensor]]]
+Maps = tuple[list[Tensor], list[Tensor]]
+GRAPH_AFTER = 8  # batches of one shape; a short run is done by then, and cuDNN has chosen its kernels
+MAX_GRAPHS = 4  # each holds the memory of a batch
+
+
+class Forward(Protocol):
+    """The network ready to run."""
+
+    def __call__(self, images: Tensor) -> Maps:
+        """Images (N, C, H, W) float32 to logits (N, A * classes, h, w) and deltas (N, A * 4, h, w).
+
+        The maps hold until the next call.
+        """
+
+    def forget(self) -> None:
+        """Give back memory that is held only for speed."""
 
 
 def open_forward(network: RetinaNetwork, backend: Backend) -> Forward:
     """Make a network of folded batch norms, in evaluation mode, ready on a backend; it is the backend's then."""
     if backend.engine == "openvino":
         return OpenVinoForward(network, backend)
-    return TorchForward(network, backend)
+    plain = TorchForward(network, backend)
+    return GraphForward(plain) if backend.device.type == "cuda" else plain
 
 
 class TorchForward:
@@ -28,6 +45,62 @@ class TorchForward:
     def __call__(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Images (N, C, H, W) float32 to logits (N, A * classes, h, w) and deltas (N, A * 4, h, w)."""
         return self.network(images.to(self.dtype, memory_format=torch.channels_last))
+
+    def forget(self) -> None:
+        """Nothing is held."""
+
+
+class GraphForward:
+    """The network on CUDA: recorded once a shape has come often enough, then replayed without Python and its launches.
+
+    A smaller batch of images of a recorded size is filled up with what the batch before left. Where recording fails,
+    all goes on without.
+    """
+
+    def __init__(self, plain: TorchForward) -> None:
+        self.network = plain.network
+        self._plain = plain
+        self._calls: Counter[tuple[int, ...]] = Counter()
+        self._graphs: dict[tuple[int, ...], _Graph] = {}
+        self._may_record = True
+
+    def __call__(self, images: Tensor) -> Maps:
+        """Images (N, C, H, W) float32 to logits (N, A * classes, h, w) and deltas (N, A * 4, h, w)."""
+        size = tuple(images.shape[1:])
+        graph = self._graphs.get(size)
+        if graph is not None and len(images) <= len(graph.images):
+            return graph.replay(images)
+        self._calls[tuple(images.shape)] += 1
+        maps = self._plain(images)
+        if self._may_record and self._calls[tuple(images.shape)] == GRAPH_AFTER and len(self._graphs) < MAX_GRAPHS:
+            try:
+                self._graphs[size] = _Graph(self._plain, images)
+            except RuntimeError:  # memory that is short among them
+                self._may_record = False
+                self._graphs.clear()
+        return maps
+
+    def forget(self) -> None:
+        """Drop what was recorded, and record no more."""
+        self._graphs.clear()
+        self._may_record = False
+
+
+class _Graph:
+    """A CUDA graph of the network for one shape of batch; what it reads and writes stays where it is."""
+
+    def __init__(self, plain: TorchForward, images: Tensor) -> None:
+        self.images = images.clone()
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._maps = plain(self.images)
+
+    def replay(self, images: Tensor) -> Maps:
+        """Run on images, at most as many as were recorded; the maps are overwritten by the next run."""
+        n = len(images)
+        self.images[:n].copy_(images)
+        self._graph.replay()
+        return [level[:n] for level in self._maps[0]], [level[:n] for level in self._maps[1]]
 
 
 class Listed(nn.Module):
@@ -78,3 +151,6 @@ class OpenVinoForward:
             images = torch.cat([images, images.new_zeros(batch - n, *size)])
         maps = [torch.from_numpy(values)[:n] for values in compiled(images.contiguous().numpy()).values()]
         return maps[: len(maps) // 2], maps[len(maps) // 2 :]
+
+    def forget(self) -> None:
+        """What is compiled stays: processors have memory enough."""

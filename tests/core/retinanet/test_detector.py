@@ -123,20 +123,20 @@ def test_a_batch_the_device_has_no_memory_for_is_halved_and_repeated(card, netwo
     images = noise(5, 64, 64)
     detector = Detector(card, network, CPU)
     expected = [detector(image[None], 0.05, 0.5)[0] for image in images]
-    tried, look = [], detector.detect
+    tried, normalise = [], detector.normalise
 
-    def cramped(batch: torch.Tensor, *rest: float) -> Any:
+    def cramped(batch: torch.Tensor) -> torch.Tensor:
         tried.append(len(batch))
         if len(batch) > 2:
             raise torch.OutOfMemoryError("out of memory")
-        return look(batch, *rest)
+        return normalise(batch)
 
-    monkeypatch.setattr(detector, "detect", cramped)
+    monkeypatch.setattr(detector, "normalise", cramped)
     found = detector(images, 0.05, 0.5)
     assert (tried, detector.batch_limit) == ([5, 2, 2, 1], 2)
     for ours, known in zip(found, expected, strict=True):
         assert_same(ours, known.boxes, known.scores, known.labels)
-    monkeypatch.setattr(detector, "detect", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError))
+    monkeypatch.setattr(detector, "normalise", lambda _: (_ for _ in ()).throw(torch.OutOfMemoryError))
     with pytest.raises(torch.OutOfMemoryError):
         detector(images, 0.05, 0.5)
 

@@ -5,7 +5,7 @@ import torch
 
 from core.job.errors import InvalidJob
 from core.retinanet import device
-from core.retinanet.device import Backend, choose_backend
+from core.retinanet.device import Backend, batch_for, choose_backend, usual_batch
 
 
 def offer(
@@ -72,3 +72,10 @@ def test_order_is_cuda_then_apple_then_processor_unless_asked(monkeypatch):
     assert [choose_backend(device).device.type for device in ("auto", "mps", "cpu")] == ["cuda", "mps", "cpu"]
     offer(monkeypatch, mps=True)
     assert choose_backend().key == "mps float32"
+
+
+def test_batches_are_powers_of_two_by_memory():
+    gigabyte = 2**30
+    assert [batch_for(free * gigabyte, 512) for free in (0, 1, 3, 7, 23, 139)] == [1, 2, 4, 8, 32, 64]
+    assert batch_for(7 * gigabyte, 1024) == 2
+    assert usual_batch(torch.device("cpu"), 512) == 1
