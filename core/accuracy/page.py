@@ -28,7 +28,6 @@ p { max-width: 46rem; margin: .4rem 0 .8rem; }
 .figures li { background: var(--raised); border-radius: .5rem; padding: .6rem .9rem; min-width: 8rem; }
 .figures b { display: block; font-size: 1.5rem; line-height: 1.25; font-weight: 600; }
 .figures span { color: var(--soft); font-size: .82rem; }
-.row { display: flex; flex-wrap: wrap; gap: 1.1rem 1.6rem; align-items: flex-start; }
 figure { margin: 0; max-width: 100%; break-inside: avoid; }
 figure svg { max-width: 100%; height: auto; border-radius: .25rem; }
 figcaption { margin-top: .2rem; }
@@ -41,9 +40,7 @@ th { font-weight: 600; }
 .numbers tr:last-child td { font-weight: 600; border-bottom: 0; }
 .facts th { color: var(--soft); font-weight: 400; white-space: nowrap; }
 .facts td { overflow-wrap: anywhere; }
-.key { display: inline-block; width: 1.1em; height: .75em; border: 2px solid; border-radius: 2px;
-  margin: 0 .3em 0 .8em; }
-@media print { body { max-width: none; padding: 0; font-size: 11px; } h2 { break-after: avoid; } .row { gap: .6rem; }
+@media print { body { max-width: none; padding: 0; font-size: 11px; } h2 { break-after: avoid; }
   tr, li { break-inside: avoid; } }
 """
 
@@ -101,12 +98,16 @@ def figure(svg: str, caption: str = "") -> str:
 
 def row(figures: Sequence[str], small: bool = False) -> str:
     """Figures side by side, as many as fit."""
-    return f'<div class="row{" small" if small else ""}">{"".join(figures)}</div>' if figures else ""
+    style = (
+        "display:flex;flex-wrap:wrap;gap:1.1rem 1.6rem;align-items:flex-start"  # here: a notebook has no style sheet
+    )
+    return f'<div class="row{" small" if small else ""}" style="{style}">{"".join(figures)}</div>' if figures else ""
 
 
 def keys(names: Mapping[str, str]) -> str:
     """What the colours of boxes mean."""
-    marks = (f'<span class="key" style="border-color:{color}"></span>{escape(name)}' for name, color in names.items())
+    style = "display:inline-block;width:1.1em;height:.75em;border-radius:2px;margin:0 .3em 0 .8em;border:2px solid"
+    marks = (f'<span style="{style} {color}"></span>{escape(name)}' for name, color in names.items())
     return f'<p class="soft">{"".join(marks)}</p>'
 
 

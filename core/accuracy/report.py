@@ -46,15 +46,21 @@ def accuracy_parts(looks: Sequence[Look], classes: Sequence[str], iou: float, th
             _table(assessment, classes, iou, threshold),
         ),
         section("Precision and recall", row(_curves(assessment, classes, iou, threshold))),
-        section(
-            "Samples",
-            paragraph("Left what is there, right what was found. Windows are spread evenly, not picked.", "soft"),
-            keys({"object": TRUE, "missed": MISSED, "right": FOUND, "wrong": FALSE, "not counted": IGNORED}),
-            row([_sample(judged[i], window) for i, window in sample_windows(looks, SAMPLES, _sample_px(looks))]),
-        )
-        if any(look.read and len(look.truth) for look in looks)
-        else "",
+        section("Samples", *samples(judged)),
         _worst(judged, classes),
+    ]
+
+
+def samples(judged: Sequence[Judged], count: int = SAMPLES) -> list[str]:
+    """Windows of imagery with what is there beside what was found; nothing where there is no imagery."""
+    looks = [each.look for each in judged]
+    windows = sample_windows(looks, count, _sample_px(looks))
+    if not windows:
+        return []
+    return [
+        paragraph("Left what is there, right what was found. Windows are spread evenly, not picked.", "soft"),
+        keys({"object": TRUE, "missed": MISSED, "right": FOUND, "wrong": FALSE, "not counted": IGNORED}),
+        row([_sample(judged[i], window) for i, window in windows]),
     ]
 
 

@@ -27,7 +27,7 @@ FIGURES = {
     "recall": "recall",
     "f1": "F1",
 }
-TOLD_ELSEWHERE = ("anchors", "recipe", "test", "history")
+TOLD_ELSEWHERE = ("anchors", "recipe", "history")
 MOST_LETTERS = 600  # of one value
 
 
@@ -43,7 +43,7 @@ def training_page(card: ModelCard, history: Sequence[Mapping[str, float]], looks
         parts += [_whose(split), *accuracy_parts(looks, classes, iou, card.threshold)]
     parts += [
         _intervals(card),
-        _curves(history, card),
+        section("Training", row(learning_curves(history, card.metrics.get("epoch")))),
         _sizes(card.training.get("anchors") or {}),
         section("Model", facts(_model(card))),
         section("Training data", facts(_data(card)), paragraph("; ".join(card.credits), "soft")),
@@ -77,10 +77,11 @@ def _intervals(card: ModelCard) -> str:
     return section("Test", paragraph(note, "soft"), table(("", "value", "95 % interval"), rows)) if rows else ""
 
 
-def _curves(history: Sequence[Mapping[str, float]], card: ModelCard) -> str:
-    if not history:
-        return ""
+def learning_curves(history: Sequence[Mapping[str, float]], best: float | None) -> list[str]:
+    """Figures of the losses and of the accuracy over the epochs; `best`: the epoch whose weights are kept."""
     epochs = np.array([epoch.get("epoch", i + 1) for i, epoch in enumerate(history)], float)
+    if not len(epochs):
+        return []
 
     def line(key: str, name: str, color: int) -> list[Line]:
         values = np.array([epoch.get(key, np.nan) for epoch in history], float)
@@ -93,7 +94,6 @@ def _curves(history: Sequence[Mapping[str, float]], card: ModelCard) -> str:
         *line("ap50_95", "AP at IoU 0.5 to 0.95", 2),
         *line("f1", "F1", 3),
     ]
-    best = card.metrics.get("epoch")
     marks = [] if best is None else [Mark(float(best), None, f"best: epoch {best:g}")]
     span = (float(epochs.min()), float(max(epochs.max(), epochs.min() + 1)))
     drawn = []
@@ -102,7 +102,7 @@ def _curves(history: Sequence[Mapping[str, float]], card: ModelCard) -> str:
     if scores:
         told = "Figures on the images that choose the best epoch."
         drawn.append(figure(line_chart(scores, "epoch", "share", span, (0.0, 1.0), marks), told))
-    return section("Training", row(drawn))
+    return drawn
 
 
 def _sizes(anchors: Mapping[str, Any]) -> str:

@@ -27,14 +27,15 @@ def write_report(
     Returns its path; raises OutputError.
     """
     path = str(Path(model).with_suffix(".html"))
-    fill = np.array([round(band.mean) for band in card.bands], np.uint8)
-    roles = [band.role for band in card.bands]
-    looks = [_look(picture, detections, fill, roles) for picture, detections in found]
+    looks = [look_of(picture, detections, card) for picture, detections in found]
     write_page(path, training_page(card, history, looks, split))
     return path
 
 
-def _look(picture: Picture, detections: Detections, fill: np.ndarray, roles: Sequence[str]) -> Look:
+def look_of(picture: Picture, detections: Detections, card: ModelCard) -> Look:
+    """A picture with what a model found on it, to be judged and shown."""
+    fill = np.array([round(band.mean) for band in card.bands], np.uint8)
+    roles = [band.role for band in card.bands]
     height, width = picture.values.shape[1:]
 
     def read(x: int, y: int, wide: int, high: int) -> np.ndarray:
