@@ -75,6 +75,8 @@ def main() -> None:
     for line in sys.stdin:
         plan = json.loads((HERE / "plan.json").read_text())
         job = json.loads(line)
+        if job["job"] == "cancel":  # of the job before, which has ended
+            continue
         if job["job"] == "preflight":
             tell_preflight(line, plan)
             continue
