@@ -150,6 +150,8 @@ def _recent(path: Optional[str]) -> Optional[str]:
 
 def _unpack(own: Path, options: InstallOptions, fetch: Fetch, progressed: Progressed) -> None:
     own.parent.mkdir(parents=True, exist_ok=True)
+    for left in own.parent.glob("*.part"):  # of an attempt that was killed
+        left.unlink()
     url, sha256 = wheel_for(platform_tag())
     wheel = own.parent / url.rpartition("/")[2]
     if options.offline_folder:

@@ -1,5 +1,6 @@
 """Installations that go wrong or are cut off: each ends in the right state and sentence, and a second try succeeds."""
 
+import hashlib
 import io
 import json
 import os
@@ -13,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from core.job.environment import installation as installation_module
+from core.job.environment import uv as uv_module
 from core.job.environment.environment import Environment
 from core.job.environment.progress import STEPS
 from core.job.environment.state import BROKEN, INSTALLING, NOT_INSTALLED, READY, InstallOptions
-from core.job.environment.uv import Uv
-from tests.core.job.environment.stand_ins import NEEDS, PYTORCH, import_all, make_wheel, never
+from core.job.environment.uv import VERSION, WHEELS, Uv, platform_tag, wheel_for
+from tests.core.job.environment.stand_ins import NEEDS, PYTORCH, make_wheel, never
 
 ROOT = Path(__file__).resolve().parents[4]
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -158,14 +160,31 @@ def test_killed_in_a_step_it_goes_on_from_there(environment, options, told, inde
         assert not [path for path in index.asked if "/torch-" in path]
 
 
-def test_killed_while_uv_is_fetched_it_begins_again(machine, options, told, tmp_path, monkeypatch):
-    """The wheel's own tests are in test_uv.py; here only: a half one is not taken for a whole one."""
-    environment = Environment(tmp_path / "data", check=import_all)
-    own = environment.folder / "uv-0.13.9"
-    own.mkdir(parents=True)
-    (own / "uv.4711.part").write_bytes(b"half")
-    (own / "uv-0.13.9-py3-none-any.whl.4711.part").write_bytes(b"half")
-    assert environment.install(told, never, options).kind == READY
+@pytest.fixture
+def fetched_uv(index, machine, uv_program, monkeypatch):
+    """No uv on the PATH: its wheel lies on the index, with the real program in it."""
+    (machine / "uv").unlink()
+    name = wheel_for(platform_tag())[0].rpartition("/")[2]
+    content = make_wheel("uv", VERSION, more={f"uv-{VERSION}.data/scripts/uv": uv_program.read_bytes()})
+    index.files[f"/files/simple/{name}"] = content
+    index.pages["/simple/uv/"] = [f"/files/simple/{name}"]
+    known = {tag: (f"{index.origin}/{name}", hashlib.sha256(content).hexdigest()) for tag in WHEELS}
+    monkeypatch.setattr(uv_module, "WHEELS", known)
+
+
+def test_killed_while_uv_is_fetched_it_begins_again(environment, options, told, index, fetched_uv):
+    index.fault, index.held = "slow", "/uv-"
+    process = start(KILLED, environment.folder, index.url, 0, "-")
+    assert index.reached.wait(120)
+    process.kill()
+    process.wait(120)
+    assert environment.state().kind == NOT_INSTALLED
+    half = environment.folder / f"uv-{VERSION}" / "uv.4711.part"  # what a kill in the midst of it leaves
+    half.write_bytes(b"half")
+    index.fault = None
+    state = environment.install(told, never, options)
+    assert state.kind == READY, state.sentence
+    assert [path.name for path in half.parent.iterdir()] == ["uv"]
 
 
 def test_an_installation_that_failed_half_way_is_not_gone_on_with(environment, options, told, machine, tmp_path):
