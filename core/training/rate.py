@@ -46,7 +46,7 @@ def find_learning_rate(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_gradient)
         optimiser.step()
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * float(loss)
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * float(loss.detach())
         smooth = mean / (1 - SMOOTHING ** (step + 1))
         if not math.isfinite(smooth):
             break
