@@ -23,7 +23,7 @@ from ..environment import find_python, open_worker
 from ..settings import read_settings
 from ..wording import counted, duration, tr
 from .detect_parameters import parameters
-from .loading import layer_uri, load_results
+from .loading import area_of, layer_uri, load_results
 from .preparing import make_files, prepare
 from .reporting import FeedbackReport
 
@@ -139,6 +139,7 @@ class DetectAlgorithm(QgsProcessingAlgorithm):
             job = replace(files.job, output=str(Path(target).absolute()))
             with open_worker(prepared.python) as worker:
                 result = worker.run(job, FeedbackReport(feedback), feedback.isCanceled)
+            looked_at = area_of(job)
         except Cancelled:
             feedback.pushInfo(tr("Cancelled: nothing was written."))
             return {}
@@ -154,7 +155,7 @@ class DetectAlgorithm(QgsProcessingAlgorithm):
             )
         )
         unnamed = self.parameterDefinition("OUTPUT").description()
-        load_results(context, target, result, prepared.card, prepared.raster, unnamed)
+        load_results(context, target, result, prepared.card, prepared.raster, unnamed, looked_at)
         return {
             "OUTPUT": layer_uri(result, "detections"),
             "OBJECT_COUNT": sum(result["objects"].values()),

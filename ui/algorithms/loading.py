@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Optional  # Python 3.9 evaluates the alias below at run time
 
 from qgis.core import (
+    QgsFeatureRequest,
+    QgsGeometry,
     QgsMapLayer,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
+    QgsProject,
+    QgsRectangle,
     QgsVectorLayer,
 )
 
 from ...core.job.card import ModelCard
+from ...core.job.jobs import DetectJob
 from ..layers import style_detections, style_not_examined
 from ..wording import tr
 from .sources import RasterSource
+
+Listener = Callable[[QgsVectorLayer, Optional[QgsGeometry]], None]  # layer, and ground looked at: None for all
+listeners: list[Listener] = []  # told, in the main thread, of each layer of detections once it is in the project
 
 
 class ResultStyler(QgsProcessingLayerPostProcessorInterface):
@@ -27,9 +36,12 @@ class ResultStyler(QgsProcessingLayerPostProcessorInterface):
 
     _kept: ClassVar[list[ResultStyler]] = []
 
-    def __init__(self, card: ModelCard | None, threshold: float, raster: RasterSource) -> None:
+    def __init__(
+        self, card: ModelCard | None, threshold: float, raster: RasterSource, looked_at: QgsGeometry | None = None
+    ) -> None:
         """`card`: None for ground not examined. Where the user has overridden the raster's CRS, the layer follows."""
         super().__init__()
+        self._looked_at = looked_at
         self._card, self._threshold, self._raster = card, threshold, raster
         self._done = False
         ResultStyler._kept = [*(kept for kept in ResultStyler._kept if not kept._done), self]
@@ -49,6 +61,9 @@ class ResultStyler(QgsProcessingLayerPostProcessorInterface):
         node = project.layerTreeRoot().findLayer(layer.id()) if project else None
         if node is not None:
             node.setCustomProperty("showFeatureCount", True)
+        if node is not None and project is QgsProject.instance():
+            for listener in listeners:
+                listener(layer, self._looked_at)
 
 
 def load_results(
@@ -58,11 +73,13 @@ def load_results(
     card: ModelCard,
     raster: RasterSource,
     unnamed: str,
+    looked_at: QgsGeometry | None = None,
 ) -> None:
     """Arrange that the layers of a result are loaded, where the caller has asked for that.
 
     `target` is the destination as Processing knows it, `unnamed` the name that Processing gives to a layer that its
-    user has not named. Ground that was not examined becomes a layer of its own, below, where there is any.
+    user has not named. `looked_at`: the area of the run, None for all of the raster. Ground that was not examined
+    becomes a layer of its own, below, where there is any.
     """
     layers = context.layersToLoadOnCompletion()
     details = layers.pop(target, None)
@@ -71,7 +88,7 @@ def load_results(
     if details.name in ("", unnamed):
         details.name = f"{card.title or card.name}: {raster.name}"
         details.forceName = True
-    details.setPostProcessor(ResultStyler(card, result["threshold"], raster))
+    details.setPostProcessor(ResultStyler(card, result["threshold"], raster, looked_at))
     layers[layer_uri(result, "detections")] = details
     gaps = layer_uri(result, "not_examined") if result["layers"]["not_examined"] else ""
     if gaps and QgsVectorLayer(gaps).featureCount() > 0:
@@ -84,6 +101,16 @@ def load_results(
         unseen.setPostProcessor(ResultStyler(None, 0.0, raster))
         layers[gaps] = unseen
     context.setLayersToLoadOnCompletion(layers)
+
+
+def area_of(job: DetectJob) -> QgsGeometry | None:
+    """Ground that a job looks at, in the raster's coordinates, while the file of its polygons is there; None: all."""
+    area = QgsGeometry.fromRect(QgsRectangle(*job.extent)) if job.extent is not None else None
+    if job.mask is not None:
+        mask = QgsVectorLayer(job.mask, "", "ogr")
+        whole = QgsGeometry.unaryUnion([each.geometry() for each in mask.getFeatures(QgsFeatureRequest())])
+        area = whole if area is None else area.intersection(whole)
+    return area
 
 
 def layer_uri(result: dict[str, Any], layer: str) -> str:
