@@ -13,6 +13,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from .preflight import Preflight
     from .retinanet.detector import Detector
 
+# Verbs that need nothing of the session, by their jobs; each imports what it needs only when it is asked for.
+VERBS = {EvaluateJob: "evaluate", ExportJob: "export", SuppressJob: "suppress", SurveyJob: "survey"}
 ALIVE_SECONDS = 0.5
 ABANDON_SECONDS = 0.5  # a job whose caller has gone may take this long to stop by itself
 
@@ -113,22 +116,9 @@ class Session:
 
             self._preflight = self._preflight or Preflight(self._detector)
             return self._preflight(job.detection, self._report, cancelled)
-        if isinstance(job, EvaluateJob):
-            from .evaluate import evaluate
-
-            return evaluate(job, self._report, cancelled)
-        if isinstance(job, ExportJob):
-            from .export import export
-
-            return export(job, self._report, cancelled)
-        if isinstance(job, SuppressJob):
-            from .suppress import suppress
-
-            return suppress(job, self._report, cancelled)
-        if isinstance(job, SurveyJob):
-            from .survey import survey
-
-            return survey(job.training, self._report, cancelled)
+        if type(job) in VERBS:
+            name = VERBS[type(job)]
+            return getattr(import_module(f".{name}", __package__), name)(job, self._report, cancelled)
         from .train import train
 
         self._detector.forget()

@@ -16,7 +16,7 @@ from .codec import decode, encode, parse
 from .errors import InvalidJob
 from .label_jobs import EvaluateJob, ExportJob
 from .suppress_job import SuppressJob
-from .train_job import TrainJob
+from .train_job import SurveyJob, TrainJob
 
 AUGMENTATIONS = ("flips", "turns", "scales")
 MERGE_RULES = ("seams", "centre", "nms")
@@ -105,11 +105,12 @@ JOBS = {
     "detect": DetectJob,
     "preflight": PreflightJob,
     "train": TrainJob,
+    "survey": SurveyJob,
     "evaluate": EvaluateJob,
     "export": ExportJob,
     "suppress": SuppressJob,
 }
-Job = Union[DetectJob, PreflightJob, TrainJob, EvaluateJob, ExportJob, SuppressJob]
+Job = Union[DetectJob, PreflightJob, TrainJob, SurveyJob, EvaluateJob, ExportJob, SuppressJob]
 
 
 def job_to_json(job: Job) -> str:

@@ -117,6 +117,22 @@ class TrainJob:
         self.augmentation.validate()
 
 
+@dataclass(frozen=True)
+class SurveyJob:
+    """Tell what a training would learn from, without training; its output is not touched."""
+
+    training: TrainJob
+
+    @property
+    def output(self) -> str:
+        """What the training would write."""
+        return self.training.output
+
+    def validate(self) -> None:
+        """Check everything that can be checked without opening the data."""
+        self.training.validate()
+
+
 def _check_sources(job: TrainJob) -> None:
     if not job.data and not job.rasters:
         raise InvalidJob("Choose at least one folder of labelled images, or a raster with a layer of labels.")
