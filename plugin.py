@@ -33,12 +33,15 @@ class TilehawkPlugin:
 
         from .ui.branding import icon
         from .ui.detect_runs import DetectRuns
+        from .ui.environment_tasks import TidyTask, start_task
         from .ui.options import OptionsFactory
         from .ui.results.desk import ResultsDesk
+        from .ui.settings import read_settings
         from .ui.training.desk import TrainingDesk
         from .ui.wording import tr
 
         self.initProcessing()
+        start_task(TidyTask(read_settings()))
         self.options = OptionsFactory()
         self.iface.registerOptionsWidgetFactory(self.options)
         self.runs = DetectRuns(self.iface)

@@ -81,6 +81,19 @@ class PlanTask(EnvironmentTask):
         super().finished(result)
 
 
+class TidyTask(EnvironmentTask):
+    """Deletes environments of older versions once the present one is ready; for QGIS's start, when none is in use."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(tr("Deleting older Python environments of Tilehawk"))
+        self._environment = own_environment(settings)
+
+    def work(self) -> str:
+        """Delete them; mostly there are none."""
+        self._environment.tidy()
+        return ""
+
+
 class InstallTask(EnvironmentTask):
     """Installs Tilehawk's environment, or goes on where an earlier attempt ended; with `anew` from the beginning.
 

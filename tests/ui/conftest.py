@@ -8,12 +8,13 @@ from tests.ui.scenery import CARD, DETECTIONS, SIDE_PX, StandIn, write_card, wri
 
 
 @pytest.fixture(autouse=True)
-def clean_state(qgis_app, monkeypatch):
+def clean_state(qgis_app, monkeypatch, tmp_path):
     """No layers, no settings, no interpreter of the environment outside reaches a test."""
     QgsProject.instance().removeAllMapLayers()
     QgsProject.instance().layerTreeRoot().clear()
     QgsSettings().remove("tilehawk")
     monkeypatch.delenv("TILEHAWK_PYTHON", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "user-data"))  # where environments lie
 
 
 @pytest.fixture

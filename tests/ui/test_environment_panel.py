@@ -55,6 +55,9 @@ class MadeUp(Environment):
         MadeUp.now = MadeUp.end
         return MadeUp.end
 
+    def tidy(self):
+        MadeUp.asked.append(("tidy", None))
+
     def repair(self, report, cancelled, options):
         return self.install(report, cancelled, options, "repair")
 
@@ -239,6 +242,11 @@ def test_every_control_has_a_tooltip(panel, window, iface):
     dialog = SetUpDialog(window, iface)
     controls = [panel.install, panel.repair, panel.cancel, panel.diagnostics, panel.progress, dialog.options]
     assert all(control.toolTip() for control in [*controls, *dialog.buttons.buttons()])
+
+
+def test_older_environments_are_deleted_when_qgis_starts(plugin):
+    wait_until(lambda: not environment_tasks._running)
+    assert MadeUp.asked == [("tidy", None)]
 
 
 # --- the first run
