@@ -55,6 +55,8 @@ class TilehawkPlugin:
         self.toolbar.addAction(self.action)
         self.results = ResultsDesk(self.iface)
         self.toolbar.addAction(self.results.action)
+        self.runs.review_asked.connect(self.results.review)
+        self.runs.export_asked.connect(self.results.export)
         self.training = TrainingDesk(self.iface, self.detect_with)
         self.iface.addPluginToRasterMenu("Tilehawk", self.training.action)
         self.toolbar.addAction(self.training.action)
@@ -90,7 +92,7 @@ class TilehawkPlugin:
         self.dialog.show()
         self.dialog.raise_()
         self.dialog.activateWindow()
-        offer_set_up(self.dialog, self.iface)
+        offer_set_up(self.dialog, self.iface, ready=self.dialog.form.changed.emit)
 
     def detect_with(self, model: str) -> None:
         """Open the Detect dialog with a model, such as one that has just been trained."""
