@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 from qgis.core import Qgis
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtWidgets import (
@@ -29,12 +31,13 @@ TOLD = "tilehawkOutdatedTold"
 class SetUpDialog(QDialog):
     """Explains what will be installed and does it in the background; closing it leaves the installation alone."""
 
-    def __init__(self, parent: QWidget, iface: QgisInterface) -> None:
+    def __init__(self, parent: QWidget, iface: QgisInterface, ready: Callable[[], None]) -> None:
+        """`ready` is called once an installation has ended well."""
         super().__init__(parent)
         self.setObjectName("tilehawkSetUp")
         self.setWindowTitle(tr("Set up Tilehawk"))
         self.setWindowIcon(icon())
-        self._iface = iface
+        self._iface, self._ready = iface, ready
         self.explanation = QLabel(
             tr(
                 "Tilehawk finds objects with PyTorch, which must not be mixed with QGIS's own libraries: it gets a "
@@ -98,26 +101,30 @@ class SetUpDialog(QDialog):
         if ok:
             self.explanation.setText(tr("All is set up: close this window and detect objects."))
             self.other_ways.hide()
+            self._ready()
         if not self.isVisible():
             level = Qgis.MessageLevel.Success if ok else Qgis.MessageLevel.Warning
             self._iface.messageBar().pushMessage("Tilehawk", sentence, level, 0)
 
 
-def offer_set_up(parent: QWidget, iface: QgisInterface) -> None:
-    """Open the set-up over `parent` where there is no Python to detect with; tell once where a newer one is due."""
+def offer_set_up(parent: QWidget, iface: QgisInterface, ready: Callable[[], None]) -> None:
+    """Open the set-up over `parent` where there is no Python to detect with; tell once where a newer one is due.
+
+    `ready` is called once an installation has ended well.
+    """
     settings = read_settings()
     try:
         find_python(settings)
         if chosen_python(settings) is None and own_environment(settings).state().kind == OUTDATED:
-            _tell_of_update(parent, iface)
+            _tell_of_update(parent, iface, ready)
     except WorkerError:
-        _open(parent, iface)
+        _open(parent, iface, ready)
 
 
-def _open(parent: QWidget, iface: QgisInterface) -> None:
+def _open(parent: QWidget, iface: QgisInterface, ready: Callable[[], None]) -> None:
     dialog = parent.findChild(SetUpDialog)
     if dialog is None:
-        dialog = SetUpDialog(parent, iface)
+        dialog = SetUpDialog(parent, iface, ready)
     else:
         dialog.panel.refresh()
     dialog.show()
@@ -125,7 +132,7 @@ def _open(parent: QWidget, iface: QgisInterface) -> None:
     dialog.activateWindow()
 
 
-def _tell_of_update(parent: QWidget, iface: QgisInterface) -> None:
+def _tell_of_update(parent: QWidget, iface: QgisInterface, ready: Callable[[], None]) -> None:
     if parent.property(TOLD):
         return
     parent.setProperty(TOLD, True)
@@ -135,6 +142,6 @@ def _tell_of_update(parent: QWidget, iface: QgisInterface) -> None:
     )
     button = QPushButton(tr("Update…"))
     button.setToolTip(tr("See what would be installed, and install it"))
-    button.clicked.connect(lambda: _open(parent, iface))
+    button.clicked.connect(lambda: _open(parent, iface, ready))
     message.layout().addWidget(button)
     bar.pushWidget(message, Qgis.MessageLevel.Info, 30)

@@ -239,7 +239,7 @@ def test_diagnostics_are_copied_without_passwords(panel, monkeypatch):
 
 
 def test_every_control_has_a_tooltip(panel, window, iface):
-    dialog = SetUpDialog(window, iface)
+    dialog = SetUpDialog(window, iface, list)
     controls = [panel.install, panel.repair, panel.cancel, panel.diagnostics, panel.progress, dialog.options]
     assert all(control.toolTip() for control in [*controls, *dialog.buttons.buttons()])
 
@@ -260,24 +260,24 @@ def window():
 
 
 def test_without_a_python_the_set_up_opens_and_nothing_is_fetched(window, iface):
-    offer_set_up(window, iface)
+    offer_set_up(window, iface, list)
     (dialog,) = window.findChildren(SetUpDialog)
     assert dialog.isVisible()
     assert not dialog.isModal()
     assert MadeUp.asked == []
     dialog.close()
-    offer_set_up(window, iface)
+    offer_set_up(window, iface, list)
     assert window.findChildren(SetUpDialog) == [dialog]
     assert dialog.isVisible()
 
 
 def test_with_a_python_it_stays_away(window, iface, tmp_path):
     MadeUp.now = DONE
-    offer_set_up(window, iface)
+    offer_set_up(window, iface, list)
     MadeUp.now = NOTHING
     (tmp_path / "python").touch()
     write_settings(Settings(python=str(tmp_path / "python")))
-    offer_set_up(window, iface)
+    offer_set_up(window, iface, list)
     assert window.findChildren(SetUpDialog) == []
 
 
@@ -294,8 +294,8 @@ def test_an_update_is_told_once(window, iface, monkeypatch):
     MadeUp.now = State(OUTDATED, "The environment was made for another version.", "/opt/older")
     told = []
     monkeypatch.setattr(iface.messageBar(), "pushWidget", lambda widget, *rest: told.append(widget), raising=False)
-    offer_set_up(window, iface)
-    offer_set_up(window, iface)
+    offer_set_up(window, iface, list)
+    offer_set_up(window, iface, list)
     assert len(told) == 1
     assert window.findChildren(SetUpDialog) == []
 
@@ -303,7 +303,8 @@ def test_an_update_is_told_once(window, iface, monkeypatch):
 def test_an_end_is_told_in_qgis_when_the_window_is_closed(window, iface, monkeypatch):
     told = []
     monkeypatch.setattr(iface.messageBar(), "pushMessage", lambda *what: told.append(what[1]), raising=False)
-    offer_set_up(window, iface)
+    ready = []
+    offer_set_up(window, iface, lambda: ready.append(True))
     (dialog,) = window.findChildren(SetUpDialog)
     MadeUp.waits = True
     click(dialog.panel.install)
@@ -312,6 +313,7 @@ def test_an_end_is_told_in_qgis_when_the_window_is_closed(window, iface, monkeyp
     MadeUp.waits = False
     wait_until(lambda: ended(dialog.panel))
     assert told == [DONE.sentence]
+    assert ready == [True]
     assert "All is set up" in dialog.explanation.text()
 
 
@@ -320,7 +322,7 @@ def test_nothing_is_clipped_at_any_font_size(window, iface, percent):
     font = window.font()
     font.setPointSizeF(font.pointSizeF() * percent / 100)
     window.setFont(font)
-    offer_set_up(window, iface)
+    offer_set_up(window, iface, list)
     (dialog,) = window.findChildren(SetUpDialog)
     wait_until(lambda: dialog.panel.plan["size"].text() and not environment_tasks._running)
     QTest.qWait(50)
