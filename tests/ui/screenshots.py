@@ -101,11 +101,14 @@ def shoot() -> None:
     from tilehawk.ui.options import OptionsPage
 
     page = OptionsPage()
-    page.resize(700, 320)
+    page.resize(700, 900)
+    page.sources.setCollapsed(False)
     page.show()
     page.check.click()
     wait_until(page.check.isEnabled, SECONDS)
     save(page, "options")
+    page.close()
+    shoot_set_up(folder, "set-up")
     QgsApplication.setUITheme("Night Mapping")  # last: palettes do not come back
     plugin.show_dialog()
     dialog.resize(dialog.sizeHint())
@@ -113,6 +116,30 @@ def shoot() -> None:
     wait_until(lambda: "seconds" in dialog.card.facts, SECONDS)
     QTest.qWait(500)
     save(dialog, "dialog-dark")
+    shoot_set_up(folder, "set-up-dark")
+
+
+def shoot_set_up(folder: Path, name: str) -> None:
+    """Take the first run's window, as it is where there is no Python to detect with."""
+    from qgis.PyQt.QtTest import QTest
+    from qgis.utils import iface
+    from tilehawk.ui import environment
+    from tilehawk.ui.set_up_dialog import SetUpDialog
+
+    from tests.ui.scenery import wait_until
+
+    root, python = environment.ROOT, os.environ.pop("TILEHAWK_PYTHON", None)
+    environment.ROOT = folder
+    os.environ["XDG_DATA_HOME"] = str(folder / "data")
+    dialog = SetUpDialog(iface.mainWindow(), iface, list)
+    dialog.show()
+    wait_until(lambda: dialog.panel.plan["size"].text())
+    QTest.qWait(500)
+    save(dialog, name)
+    dialog.close()
+    environment.ROOT = root
+    if python is not None:
+        os.environ["TILEHAWK_PYTHON"] = python
 
 
 def save(widget, name: str) -> None:
