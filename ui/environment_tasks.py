@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 from qgis.core import QgsApplication, QgsTask
-from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtCore import QEventLoop, QTimer, pyqtSignal
 
 from ..core.job.environment.selftest import check_python
 from ..core.job.environment.state import READY, Plan, State
@@ -12,6 +14,8 @@ from ..core.job.events import Event
 from .environment import find_python, install_options, installer_fetch, own_environment
 from .settings import Settings
 from .wording import duration, tr
+
+LAST_WAIT_MS = 3000  # uv is killed within 0.1 s of being cancelled
 
 
 class EnvironmentTask(QgsTask):
@@ -149,6 +153,11 @@ def running_installation() -> InstallTask | None:
 
 
 def cancel_tasks() -> None:
-    """Ask every task of this module to stop."""
+    """Stop every task of this module and wait shortly for the end of it, for unloading and for QGIS's exit."""
     for task in list(_running):
         task.cancel()
+    deadline = time.monotonic() + LAST_WAIT_MS / 1000
+    while _running and time.monotonic() < deadline:
+        loop = QEventLoop()
+        QTimer.singleShot(50, loop.quit)
+        loop.exec()

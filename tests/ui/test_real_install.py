@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tilehawk.core.job.environment.environment import Environment
+from tilehawk.core.job.environment.state import NOT_INSTALLED
 
 from tests.ui.installed import ROOT, make_profile, qgis_environment, run_program
 from tests.ui.scenery import write_raster
@@ -88,6 +90,48 @@ def detected(ok, sentence):
     leave()
 
 QTimer.singleShot(1000, open_detect)
+"""
+
+
+CLOSE = """
+import os, traceback
+from pathlib import Path
+from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtWidgets import QApplication, QMessageBox
+from qgis.utils import iface, plugins
+
+folder = Path(os.environ["TILEHAWK_TEST_FOLDER"])
+
+def install():
+    try:
+        from tilehawk.ui import environment
+        from tilehawk.ui.set_up_dialog import SetUpDialog
+        environment.ROOT = folder  # the checkout has an environment of its own
+        plugins["tilehawk"].action.trigger()
+        (set_up,) = plugins["tilehawk"].dialog.findChildren(SetUpDialog)
+        set_up.panel.install.click()
+        leave()
+    except BaseException:
+        (folder / "problem").write_text(traceback.format_exc())
+        os._exit(1)
+
+def leave():
+    if not (folder / "pid").exists():
+        QTimer.singleShot(200, leave)
+        return
+    QTimer.singleShot(200, agree)
+    iface.actionExit().trigger()
+
+def agree():
+    # that running tasks are cancelled; QGIS then wants to be asked again
+    box = QApplication.activeModalWidget()
+    if isinstance(box, QMessageBox):
+        box.button(QMessageBox.StandardButton.Yes).click()
+        QTimer.singleShot(1000, iface.actionExit().trigger)
+    else:
+        QTimer.singleShot(200, agree)
+
+QTimer.singleShot(1000, install)
 """
 
 
@@ -185,3 +229,30 @@ def test_install_from_nothing_then_detect(tmp_path, profile, data, cache, lock_d
     assert "GB on disk" in told["shown"][1].replace("\N{NO-BREAK SPACE}", " ")
     assert list(dict.fromkeys(told["steps"])) == [f"Step {number} of 5" for number in (1, 2, 3, 4, 5)]
     assert told["detected"], told["found"]
+
+
+def test_closed_in_mid_installation(tmp_path):
+    """Closing QGIS ends uv, and QGIS leaves without a crash; here uv is a script that takes its time."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "uv").write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && echo uv 0.99.0 && exit\necho $$ > {tmp_path}/pid\nexec sleep 300\n'
+    )
+    (programs / "uv").chmod(0o755)
+    (tmp_path / "use.py").write_text(CLOSE, encoding="utf-8")
+    environment = qgis_environment(
+        make_profile(tmp_path / "profile"),
+        QT_QPA_PLATFORM="xcb",
+        PATH=f"{programs}:/usr/bin:/bin",
+        TILEHAWK_TEST_FOLDER=str(tmp_path),
+        XDG_DATA_HOME=str(tmp_path / "data"),
+    )
+    qgis = ["qgis", "--nologo", "--noversioncheck", "--code", str(tmp_path / "use.py")]
+    code, log = run_program([*DISPLAY, *qgis], environment, 120)
+    assert not (tmp_path / "problem").exists(), (tmp_path / "problem").read_text()
+    assert code == 0, log
+    assert "Qt Concurrent has caught an exception" not in log
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    own = Environment(tmp_path / "data" / "tilehawk" / "python")
+    assert own.state().kind == NOT_INSTALLED
