@@ -87,6 +87,7 @@ def _parted(ground: Ground, area: BaseGeometry, side: float) -> Iterator[tuple[B
     x0, y0, x1, y1 = area.bounds
     cols, rows = (max(1, int(length / side)) for length in (x1 - x0, y1 - y0))
     x, y = np.linspace(x0, x1, cols + 1), np.linspace(y0, y1, rows + 1)
+    x[1:-1], y[1:-1] = x[1:-1].round(), y[1:-1].round()  # no px belongs to two blocks
     truth = ground.image.truth
     tree = shapely.STRtree(shapely.box(*truth.boxes.T))
     shapely.prepare(area)

@@ -52,13 +52,13 @@ def load_pictures(
     band_numbers: tuple[int, ...],
     resolution_m: float | None,
     classes: int = 1,
-    memory_bytes: int = MEMORY_BYTES,
+    memory_bytes: int | None = None,
 ) -> list[Picture]:
     """Open images at the model's resolution, whole or as far as they are labelled; boxes follow, clipped to them.
 
     Within the bounds of a labelled area, ground outside of it is to ignore for each of `classes`. Pictures beyond
-    `memory_bytes` are read window by window as they are needed. Raises LabelError where a box lies outside of its
-    image, and RasterError.
+    `memory_bytes` (None: 1.5 GB) are read window by window as they are needed. Raises LabelError where a box lies
+    outside of its image, and RasterError.
     """
     store = RasterStore(lambda path: open_raster(path, bands, resolution_m, bands=numbers_for(path, band_numbers)))
     pictures, held = [], 0
@@ -66,7 +66,7 @@ def load_pictures(
         raster = store.raster(str(image.path))
         picture = _picture(image, raster, store, classes)
         size = int(np.prod(picture.values.shape))
-        if held + size <= memory_bytes:
+        if held + size <= (MEMORY_BYTES if memory_bytes is None else memory_bytes):
             held += size
             values, window = picture.values, raster.read
             picture = replace(picture, values=window(values.x0, values.y0, *values.shape[:0:-1])[0])

@@ -14,6 +14,7 @@ from core.job.card import Architecture, Band, ModelCard, ObjectClass
 from core.job.errors import Cancelled, ModelError
 from core.retinanet.device import Backend
 from core.retinanet.network import RetinaNetwork, build_network
+from core.training import optimisation
 from core.training.loop import fit
 from core.training.pictures import Picture
 from core.training.recipe import Fitted, Recipe, Requests
@@ -186,3 +187,115 @@ def test_half_precision_cards_train_in_float32():
     """Gradients of half precision would vanish without a scaled loss; the format is for detection alone."""
     half, whole = run(backend=cpu(torch.float16)).state, run().state
     assert all(torch.equal(half[name], whole[name]) for name in whole)
+
+
+def rising_then_flat(epochs: int) -> Callable[[RetinaNetwork], dict[str, float]]:
+    """Figures that improve for so many epochs, and then no more."""
+    seen: list[int] = []
+
+    def validate(_: RetinaNetwork) -> dict[str, float]:
+        seen.append(len(seen))
+        return {"ap50": min(len(seen), epochs) / 10 - 0.001 * max(0, len(seen) - epochs)}
+
+    return validate
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
+def test_patience_ends_a_training_that_stopped_improving(schedule):
+    recipe = replace(RECIPE, epochs=9, steps=1, schedule=schedule, patience=2)
+    fitted = run(recipe, validate=rising_then_flat(3))
+    assert len(fitted.history) == 5
+    assert fitted.best["epoch"] == 3
+
+
+def test_a_steady_rate_falls_where_it_stopped_improving_and_then_ends(monkeypatch):
+    monkeypatch.setattr(optimisation, "WARM_UP_STEPS", 2)
+    events: list[dict[str, Any]] = []
+    recipe = replace(RECIPE, epochs=40, steps=2, schedule="steady", patience=3)
+    fitted = run(recipe, validate=rising_then_flat(4), events=events)
+    rates = [epoch["learning_rate"] for epoch in fitted.history]
+    assert len(rates) == 4 + 3 + 3
+    assert rates[4:7] == [pytest.approx(rates[4])] * 3
+    assert rates[6] > rates[7] > rates[8] > rates[9]
+    assert rates[9] < 0.2 * rates[6]
+    epochs = [event["epochs"] for event in events if event["event"] == "epoch"]
+    assert epochs == [40] * 6 + [10] * 4
+    assert [event["best"] for event in events if event["event"] == "epoch"] == [1, 2, 3, 4] + [4] * 6
+
+
+def test_a_steady_rate_falls_in_the_last_epochs_at_the_latest():
+    recipe = replace(RECIPE, epochs=6, steps=3, schedule="steady", patience=2)
+    rates = [epoch["learning_rate"] for epoch in run(recipe, validate=rising_then_flat(99)).history]
+    assert len(rates) == 6
+    assert rates[5] < rates[4] < rates[3]
+
+
+def test_one_cycle_rises_and_falls():
+    rates = [epoch["learning_rate"] for epoch in run(replace(RECIPE, epochs=10, steps=1, schedule="one_cycle")).history]
+    assert rates[0] < rates[1] < rates[2]
+    assert rates[3] > rates[5] > rates[9]
+    assert max(rates) <= RECIPE.learning_rate
+
+
+def test_sgd_lowers_the_loss_too():
+    history = run(replace(RECIPE, epochs=3, steps=8, optimiser="sgd", learning_rate=5e-3)).history
+    assert history[2]["loss"] < history[0]["loss"]
+
+
+def test_a_frozen_backbone_keeps_its_weights_and_learns_later():
+    network, kept = tiny(), []
+    body = network.backbone.body
+
+    def validate(_: RetinaNetwork) -> dict[str, float]:
+        kept.append({name: value.clone() for name, value in body.state_dict().items()})
+        return {"ap50": 0.0}
+
+    run(replace(RECIPE, epochs=3, steps=2, freeze_backbone=2), network=network, validate=validate)
+    first = tiny().backbone.body.state_dict()
+    for name in ("conv1.weight", "bn1.weight", "bn1.running_mean"):
+        assert torch.equal(kept[0][name], first[name])
+        assert torch.equal(kept[1][name], first[name])
+        assert not torch.equal(kept[2][name], first[name])
+
+
+def test_norms_can_keep_their_statistics_throughout():
+    network = tiny()
+    run(replace(RECIPE, freeze_norms=True), network=network)
+    assert torch.equal(network.backbone.body.bn1.running_mean, tiny().backbone.body.bn1.running_mean)
+    assert not torch.equal(network.backbone.body.bn1.weight, tiny().backbone.body.bn1.weight)
+
+
+def test_gradients_are_clipped():
+    """Of SGD's steps, that of a gradient clipped to next to nothing is next to nothing."""
+    network, before = tiny(), tiny().state_dict()
+    run(replace(RECIPE, epochs=1, steps=1, optimiser="sgd", learning_rate=1.0, clip_gradient=1e-9), network=network)
+    name = "head.classification_head.cls_logits.bias"
+    assert torch.allclose(network.state_dict()[name], before[name], atol=1e-7)
+
+
+def test_stopping_keeps_the_best_so_far():
+    events: list[dict[str, Any]] = []
+
+    def epochs() -> int:
+        return sum(event["event"] == "epoch" for event in events)
+
+    fitted = run(replace(RECIPE, epochs=5, steps=3), events=events, stopped=lambda: epochs() == 2)
+    assert len(fitted.history) == 2
+    assert fitted.best["epoch"] == 2
+    assert fitted.state
+
+
+def test_stopping_in_the_first_epoch_looks_at_what_there_is():
+    events: list[dict[str, Any]] = []
+    fitted = run(replace(RECIPE, steps=50), events=events, stopped=lambda: len(events) >= 2)
+    assert len(fitted.history) == 1
+    assert sum(event["event"] == "progress" for event in events) == 2
+    assert fitted.history[0]["loss"] > 0
+    assert fitted.state
+
+
+def test_group_norm_trains():
+    torch.manual_seed(0)
+    shape = replace(SHAPE, backbone_norm="group")
+    history = run(replace(RECIPE, epochs=3, steps=8), network=build_network(shape, 1)).history
+    assert history[2]["loss"] < history[0]["loss"]
