@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import TYPE_CHECKING
 
-from qgis.core import Qgis, QgsExpression, QgsMapLayer, QgsProject, QgsVectorLayer
+from qgis.core import Qgis, QgsExpression, QgsGeometry, QgsMapLayer, QgsProject, QgsVectorLayer
 from qgis.gui import QgisInterface
-from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
+from qgis.PyQt.QtCore import QObject, Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QAction
 
 from ...core.job.errors import TilehawkError
+from ..algorithms.loading import listeners
 from ..branding import icon
 from ..layers import PICTURE
 from ..wording import tr
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ..review.loading import Objects
     from .dock import ResultsDock
     from .export_dialog import ExportDialog
+    from .merging import Merged
     from .zones import ZoneCount
 
 MESSAGE_SECONDS = 8
@@ -42,6 +45,7 @@ class ResultsDesk(QObject):
         self._iface = iface
         self.dock: ResultsDock | None = None
         self.can_train = False
+        self._merge_always = ""
         self._zone_counts: list[ZoneCount] = []
         self._picture = PictureFunction()
         QgsExpression.registerFunction(self._picture)
@@ -52,9 +56,11 @@ class ResultsDesk(QObject):
         iface.addPluginToRasterMenu("Tilehawk", self.action)
         iface.currentLayerChanged.connect(self._follow)
         QgsProject.instance().layersWillBeRemoved.connect(self._let_go)
+        listeners.append(self._arrive)
 
     def close(self) -> None:
         """Take everything away again."""
+        listeners.remove(self._arrive)
         QgsProject.instance().layersWillBeRemoved.disconnect(self._let_go)
         self._iface.currentLayerChanged.disconnect(self._follow)
         for count in self._zone_counts:
@@ -225,6 +231,73 @@ class ResultsDesk(QObject):
     def _complain(self, sentence: str) -> None:
         self.dock.messages.clearWidgets()
         self.dock.messages.pushMessage(sentence, Qgis.MessageLevel.Warning, 0)
+
+    def _arrive(self, layer: QgsVectorLayer, looked_at: QgsGeometry | None) -> None:
+        """Take note of a result that is being loaded; the rest waits until that is done."""
+        QTimer.singleShot(0, partial(self._welcome, layer.id(), looked_at))
+
+    def _welcome(self, layer_id: str, looked_at: QgsGeometry | None) -> None:
+        """Show a new result, and ask what becomes of it where there is an earlier one."""
+        from .merge_dialog import MergeDialog
+        from .merging import earlier_result
+
+        layer = QgsProject.instance().mapLayer(layer_id)
+        if layer is None or self._arrive not in listeners:  # unloaded meanwhile
+            return
+        self.show(layer)
+        earlier = earlier_result(layer)
+        if earlier is None or self.dock.review.layer is earlier:
+            return
+        merge = partial(self._merge, earlier.id(), layer_id, looked_at)
+        if self._merge_always:
+            merge(self._merge_always)
+            return
+        dialog = MergeDialog(earlier.name(), self._iface.mainWindow())
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowModality(Qt.WindowModality.WindowModal)
+
+        def decide() -> None:
+            if dialog.remember.isChecked():
+                self._merge_always = dialog.choice
+            merge(dialog.choice)
+
+        dialog.accepted.connect(decide)
+        dialog.open()
+
+    def _merge(self, earlier_id: str, new_id: str, looked_at: QgsGeometry | None, choice: str) -> None:
+        from .merge_dialog import NEW, REPLACE
+        from .merging import merging
+
+        earlier, new = (QgsProject.instance().mapLayer(each) for each in (earlier_id, new_id))
+        if choice == NEW or earlier is None or new is None:
+            return
+        try:
+            work = Work(tr("Merging results"), merging(earlier, new, looked_at, choice == REPLACE))
+        except TilehawkError as problem:
+            self._complain(str(problem))
+            return
+        work.done.connect(partial(self._show_merged, earlier_id, new_id))
+        work.failed.connect(self._complain)
+        start_work(work)
+
+    def _show_merged(self, earlier_id: str, new_id: str, merged: Merged) -> None:
+        earlier, new = (QgsProject.instance().mapLayer(each) for each in (earlier_id, new_id))
+        if earlier is None:
+            return
+        self.show(earlier)
+        if new is not None:
+            QgsProject.instance().removeMapLayer(new_id)
+        earlier.reload()
+        earlier.updateExtents()
+        earlier.triggerRepaint()
+        self._iface.setActiveLayer(earlier)
+        self.dock.show_layer(earlier)
+        self.dock.figures.count()
+        text = tr("'{layer}': {updated} objects found again, {added} added, {deleted} removed.").format(
+            layer=earlier.name(), updated=merged.updated, added=merged.added, deleted=merged.deleted
+        )
+        self.dock.messages.clearWidgets()
+        self.dock.messages.pushMessage(text, Qgis.MessageLevel.Success, MESSAGE_SECONDS)
 
     def _follow(self, layer: QgsMapLayer | None) -> None:
         if self.dock is not None and self.dock.isVisible() and origin_of(layer) is not None:
