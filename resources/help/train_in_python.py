@@ -12,7 +12,7 @@ raster with a layer of labels does as well: `prepare_data("ortho.tif", labels="p
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the folder that holds `tilehawk`
+sys.path.insert(0, str(Path(__file__).absolute().parents[3]))  # the folder that holds `tilehawk`
 from tilehawk.core.learn import RetinaNet, prepare_data
 
 folder, target = sys.argv[1:3]
