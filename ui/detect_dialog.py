@@ -27,10 +27,9 @@ from .branding import HELP_URL, icon
 from .detect_form import DetectForm, project_context
 from .detect_questions import Tried, preflight_question, try_question
 from .detect_runs import ALGORITHM, DetectRun, DetectRuns
-from .environment import find_python, open_worker
+from .environment import open_warm_worker
 from .live_boxes import LiveBoxes
 from .preflight_card import PreflightCard
-from .settings import read_settings
 from .warm_worker import WarmWorker
 from .wording import counted, duration, tr
 
@@ -74,7 +73,7 @@ class DetectDialog(QDialog):
         self.buttons.button(QDialogButtonBox.StandardButton.Close).setToolTip(
             tr("Close this window; a running detection goes on")
         )
-        self.warm = WarmWorker(_open_warm, self)
+        self.warm = WarmWorker(open_warm_worker, self)
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
         self._typing.setInterval(TYPING_MS)
@@ -284,8 +283,3 @@ class DetectDialog(QDialog):
         layout.addWidget(self.status)
         layout.addWidget(self.progress)
         layout.addWidget(self.buttons)
-
-
-def _open_warm() -> Any:
-    """Open the worker that is kept warm; called in its thread."""
-    return open_worker(find_python(read_settings()), "warm-worker", low_priority=True)

@@ -14,7 +14,6 @@ from qgis.core import (
     QgsCsException,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
-    QgsProcessingFeedback,
     QgsProcessingUtils,
     QgsRectangle,
     QgsReferencedRectangle,
@@ -25,22 +24,11 @@ from ..core.job.errors import InvalidJob
 from ..core.job.jobs import PreflightJob
 from .algorithms.fetching import is_online, map_units
 from .algorithms.preparing import Prepared, make_files, plan_files, prepare
+from .algorithms.reporting import QuietFeedback
 from .warm_worker import Asked, MakeJob
 from .wording import tr
 
 TRY_PX = (1200, 800)  # of the model: some seconds on two cores
-
-
-class QuietFeedback(QgsProcessingFeedback):
-    """A feedback for work of a question, cancelled with it."""
-
-    def __init__(self, given_up: Callable[[], bool]) -> None:
-        super().__init__(False)
-        self._given_up = given_up
-
-    def isCanceled(self) -> bool:
-        """Whether the question has been given up."""
-        return self._given_up() or super().isCanceled()
 
 
 @dataclass(frozen=True)

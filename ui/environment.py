@@ -15,7 +15,7 @@ from ..core.job.environment.state import InstallOptions
 from ..core.job.errors import WorkerError
 from ..core.job.worker import Worker
 from .network import make_fetch, proxy_for
-from .settings import Settings
+from .settings import Settings, read_settings
 from .wording import tr
 
 ROOT = Path(__file__).parent.parent
@@ -83,3 +83,8 @@ def open_worker(python: str, name: str = "worker", *, low_priority: bool = False
     """Start the worker; its log `name`.log lies in the QGIS profile."""
     log = Path(QgsApplication.qgisSettingsDirPath()) / "tilehawk" / f"{name}.log"
     return Worker(python, root=str(ROOT), log_path=str(log), low_priority=low_priority)
+
+
+def open_warm_worker() -> Worker:
+    """Start a worker that a dialog keeps loaded, at a low priority; for another thread than the main one."""
+    return open_worker(find_python(read_settings()), "warm-worker", low_priority=True)

@@ -26,6 +26,21 @@ def work(seconds: float) -> bool:
     return True
 
 
+def survey(job: dict) -> None:
+    """Say what a survey says of thirty pools."""
+    chosen = {"sizes": [10, 20], "reached": 0.99}
+    histogram = {"edges_px": [0, 8, 12, 16], "counts": [0, 10, 20, 0]}
+    facts = {
+        "classes": {"pool": {"train": 20, "val": 5, "test": 5}},
+        "images": {"train": 1, "val": 1, "test": 1},
+        "resolution_m": 0.6,
+        "anchors": {"median_px": 12, "histogram": histogram, "chosen": chosen, "default": {**chosen, "reached": 0.4}},
+        "warnings": ["There are only 20 objects to learn from."],
+    }
+    say(event="survey", **facts)
+    say(event="result", **facts, device="CPU", seconds=300, epochs=job["training"]["epochs"])
+
+
 def train(job: dict) -> None:
     """Say what a training says that gets better for three epochs."""
     for epoch in (1, 2, 3):
@@ -53,7 +68,7 @@ def export(job: dict) -> None:
     say(event="result", output=job["output"], format=job["format"], chips=4, objects=7, classes=["pool"], seconds=0.1)
 
 
-OTHERS = {"train": train, "evaluate": evaluate, "export": export}
+OTHERS = {"train": train, "survey": survey, "evaluate": evaluate, "export": export}
 FACTS = {
     "raster": "suburb.tif", "width": 96, "height": 96, "source_resolution_m": 0.6, "resolution_m": 0.6,
     "model_resolution_m": 0.6, "resampled": False, "dtype": "uint8", "nodata": None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from qgis.core import QgsProcessingFeedback
 from qgis.PyQt.QtCore import pyqtSignal
@@ -40,6 +41,18 @@ class LiveFeedback(QgsProcessingFeedback):
         """Keep what went wrong; called in the run's thread."""
         super().reportError(error, fatalError)
         self.problem = error
+
+
+class QuietFeedback(QgsProcessingFeedback):
+    """A feedback for work of a question, cancelled with it."""
+
+    def __init__(self, given_up: Callable[[], bool]) -> None:
+        super().__init__(False)
+        self._given_up = given_up
+
+    def isCanceled(self) -> bool:
+        """Whether the question has been given up."""
+        return self._given_up() or super().isCanceled()
 
 
 class FeedbackReport:

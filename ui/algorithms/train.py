@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from qgis.core import (
     Qgis,
-    QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
-    QgsProcessingUtils,
 )
 from qgis.PyQt.QtGui import QIcon
 
-from ...core.job.errors import Cancelled, InvalidJob, TilehawkError
-from ...core.job.train_job import TrainJob
+from ...core.job.errors import Cancelled, TilehawkError
 from ..branding import HELP_URL, icon
 from ..environment import find_python, open_worker
 from ..settings import read_settings
 from ..wording import duration, tr
-from .layer_files import LayerFile
 from .reporting import FeedbackReport
-from .train_job import train_job
+from .train_job import model_path, prepare_training
 from .train_parameters import parameters
 
 
@@ -132,12 +129,12 @@ class TrainAlgorithm(QgsProcessingAlgorithm):
         self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Run the job in a worker; give nothing when cancelled."""
-        job = replace(self._job, output=_model_path(self.parameterAsFileOutput(values, "OUTPUT", context)))
+        output = model_path(self.parameterAsFileOutput(values, "OUTPUT", context))
         try:
-            job = self._with_layers(job, feedback)
-            job.validate()
+            job = replace(self._prepared.make_job(Path(output), feedback), output=output)
             with open_worker(self._python) as worker:
-                result = worker.run(job, FeedbackReport(feedback), feedback.isCanceled)
+                stopped = partial(getattr, feedback, "stop_asked", False)
+                result = worker.run(job, FeedbackReport(feedback), feedback.isCanceled, stopped)
         except Cancelled:
             feedback.pushInfo(tr("Cancelled. The same training can be gone on with."))
             return {}
@@ -159,33 +156,4 @@ class TrainAlgorithm(QgsProcessingAlgorithm):
 
     def _take(self, values: dict[str, Any], context: QgsProcessingContext) -> None:
         self._python = find_python(read_settings())
-        self._labels = LayerFile(self, values, "LABELS", context)
-        self._area = LayerFile(self, values, "AREA", context)
-        chosen = values.get("OUTPUT")
-        known = isinstance(chosen, str) and chosen not in ("", QgsProcessing.TEMPORARY_OUTPUT)
-        output = _model_path(chosen if known else f"{QgsProcessingUtils.tempFolder()}/model")
-        self._job = train_job(self, values, context, output)
-        if self._job.rasters and not self._labels.given:
-            raise InvalidJob(tr("Choose the layer of labels that lies over the raster."))
-        if self._labels.given and not self._job.rasters:
-            raise InvalidJob(tr("Choose the raster that the labels lie over."))
-        if not (self._job.rasters or self._job.data):
-            raise InvalidJob(tr("Choose a raster with a layer of labels, or a folder of labelled images."))
-        # Layers that are no files are written only in the run: until then their raster stands for them.
-        stand_in = self._job.rasters
-        replace(self._job, labels=stand_in, area=stand_in[0] if stand_in and self._area.given else None).validate()
-
-    def _with_layers(self, job: TrainJob, feedback: QgsProcessingFeedback) -> TrainJob:
-        """The job with files of its layers; those that are no files are kept beside the model, to train again from."""
-        beside = Path(job.output)
-        if self._labels.given:
-            job = replace(job, labels=(self._labels.path(beside.with_name(f"{beside.stem}-labels.gpkg"), feedback),))
-        if self._area.given:
-            job = replace(job, area=self._area.path(beside.with_name(f"{beside.stem}-area.gpkg"), feedback))
-        return job
-
-
-def _model_path(path: str) -> str:
-    """Absolute path of the model; Processing's own file destinations may come without a suffix."""
-    full = Path(path).absolute()
-    return str(full if full.suffix else full.with_suffix(".safetensors"))
+        self._prepared = prepare_training(self, values, context)

@@ -1,39 +1,86 @@
-"""From the values of the training algorithm's parameters to a job."""
+"""From the values of the training algorithm's parameters to a job: half of it in the main thread, half in another."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from qgis.core import (
     Qgis,
+    QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingUtils,
     QgsRasterDataProvider,
     QgsRasterLayer,
     QgsVariantUtils,
 )
 
 from ...core.job.augmentation import parse_augmentation
-from ...core.job.card import read_card
-from ...core.job.errors import RasterError
+from ...core.job.errors import InvalidJob, RasterError
 from ...core.job.factors import parse_factors
 from ...core.job.train_job import KNOWN_STARTS, TrainJob
 from ..models import find_model
 from ..wording import tr
+from .layer_files import LayerFile
 
 COLOURS = ("red", "green", "blue")
 ROLES = {1: ("gray",), 3: COLOURS, 4: (*COLOURS, "nir")}
 
 
-def train_job(
+@dataclass(frozen=True)
+class PreparedTraining:
+    """All that a training has taken from QGIS: the job as far as it is known, and its layers."""
+
+    job: TrainJob
+    labels: LayerFile
+    area: LayerFile
+
+    def make_job(self, beside: Path, feedback: QgsProcessingFeedback) -> TrainJob:
+        """Give the job with files of its layers; layers that are no files are written beside a model's path."""
+        job = self.job
+        if self.labels.given:
+            job = replace(job, labels=(self.labels.path(beside.with_name(f"{beside.stem}-labels.gpkg"), feedback),))
+        if self.area.given:
+            job = replace(job, area=self.area.path(beside.with_name(f"{beside.stem}-area.gpkg"), feedback))
+        return job
+
+
+def prepare_training(
+    algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext
+) -> PreparedTraining:
+    """Take what a training needs, in the thread of `context`; the output may be a stand-in.
+
+    Raises a TilehawkError with a sentence for all that can be known by now.
+    """
+    labels, area = (LayerFile(algorithm, values, name, context) for name in ("LABELS", "AREA"))
+    chosen = values.get("OUTPUT")
+    known = isinstance(chosen, str) and chosen not in ("", QgsProcessing.TEMPORARY_OUTPUT)
+    job = _job(algorithm, values, context, model_path(chosen if known else f"{QgsProcessingUtils.tempFolder()}/model"))
+    if job.rasters and not labels.given:
+        raise InvalidJob(tr("Choose the layer of labels that lies over the raster."))
+    if labels.given and not job.rasters:
+        raise InvalidJob(tr("Choose the raster that the labels lie over."))
+    if not (job.rasters or job.data):
+        raise InvalidJob(tr("Choose a raster with a layer of labels, or a folder of labelled images."))
+    # Layers that are no files are written only in the run: until then their raster stands for them.
+    stand_in = job.rasters
+    replace(job, labels=stand_in, area=stand_in[0] if stand_in and area.given else None).validate()
+    return PreparedTraining(job, labels, area)
+
+
+def model_path(path: str) -> str:
+    """Absolute path of a model; Processing's own file destinations may come without a suffix."""
+    full = Path(path).absolute()
+    return str(full if full.suffix else full.with_suffix(".safetensors"))
+
+
+def _job(
     algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext, output: str
 ) -> TrainJob:
-    """Turn parameter values into a job without its layers of labels and area; call it in the thread of `context`.
-
-    Raises a TilehawkError with a sentence.
-    """
+    """Turn parameter values into a job without its layers of labels and area."""
 
     def given(name: str) -> bool:
         value = values.get(name, algorithm.parameterDefinition(name).defaultValue())
@@ -52,7 +99,7 @@ def train_job(
     chosen = tuple(algorithm.parameterAsInts(values, "BANDS", context)) if given("BANDS") else ()
     bands = chosen or (_bands_by_colour(layer.dataProvider()) if layer is not None else TrainJob.bands)
     class_field = text("CLASS_FIELD") or None
-    job = TrainJob(
+    return TrainJob(
         output=output,
         data=(str(Path(text("FOLDER")).absolute()),) if given("FOLDER") else (),
         rasters=(_raster_path(layer),) if layer is not None else (),
@@ -79,26 +126,12 @@ def train_job(
         seed=whole("SEED") or 0,
         device=algorithm.parameterAsEnumString(values, "DEVICE", context),
         resume=algorithm.parameterAsBoolean(values, "RESUME", context),
+        start_from=_start(text("START_FROM")),
     )
-    return started_from(job, text("START_FROM"))
 
 
-def started_from(job: TrainJob, start: str) -> TrainJob:
-    """The job with its start: a model's network is taken over with its weights; "" is from scratch."""
-    if not start or start in KNOWN_STARTS:
-        return replace(job, start_from=start or None)
-    path = find_model(start)
-    shape = read_card(path).architecture
-    return replace(
-        job,
-        start_from=path,
-        backbone=shape.backbone,
-        backbone_stages=shape.backbone_stages,
-        channels=shape.channels,
-        head_channels=shape.head_channels,
-        head_depth=shape.head_depth,
-        head_norm=shape.head_norm,
-    )
+def _start(text: str) -> str | None:
+    return text if text in KNOWN_STARTS else find_model(text) if text else None
 
 
 def _raster_path(layer: QgsRasterLayer) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qgis.core import Qgis, QgsApplication, QgsMapLayer
+from qgis.core import Qgis, QgsApplication, QgsMapLayer, QgsProject
 from qgis.gui import QgisInterface, QgsGui, QgsMessageBar
-from qgis.PyQt.QtCore import QSize, QUrl, pyqtSignal
+from qgis.PyQt.QtCore import QSize, Qt, QTimer, QUrl, pyqtSignal
 from qgis.PyQt.QtGui import QDesktopServices, QShowEvent
 from qgis.PyQt.QtWidgets import (
     QApplication,
     QDialog,
     QDialogButtonBox,
     QFrame,
+    QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
@@ -27,11 +28,18 @@ from ...core.job.errors import TilehawkError
 from ...core.job.events import Event
 from ..algorithm_run import AlgorithmRun
 from ..branding import HELP_URL, icon
+from ..environment import open_warm_worker
+from ..parameter_widgets import project_context
+from ..warm_worker import WarmWorker
 from ..wording import duration, tr
 from .curve import TrainingCurve
 from .form import TrainForm
+from .questions import survey_question
+from .survey_card import SurveyCard
 
 ALGORITHM = "tilehawk:train"
+TYPING_MS = 600  # the survey waits until the form has been left alone for so long
+FORM, WATCHING = 0, 1
 
 
 class TrainDialog(QDialog):
@@ -52,6 +60,7 @@ class TrainDialog(QDialog):
         self._model = ""
         self._algorithm = QgsApplication.processingRegistry().createAlgorithmById(ALGORITHM)
         self.form = TrainForm(self._algorithm, iface.mapCanvas())
+        self.card = SurveyCard()
         self.messages = QgsMessageBar()
         self.curve = TrainingCurve(tr("Average precision (IoU 0.5)"), tr("Loss"))
         self.curve.setToolTip(tr("On the labels set aside for choosing; the ring is the round that is kept"))
@@ -73,16 +82,16 @@ class TrainDialog(QDialog):
         self.buttons.button(QDialogButtonBox.StandardButton.Close).setToolTip(
             tr("Close this window; a running training goes on")
         )
+        self.warm = WarmWorker(open_warm_worker, self)
+        self._asked = 0
+        self._typing = QTimer(self)
+        self._typing.setSingleShot(True)
+        self._typing.setInterval(TYPING_MS)
         self._arrange()
         self._show_page(running=False, curve=False)
-        self.train_button.clicked.connect(self.train)
-        self.stop_button.clicked.connect(self.stop)
-        self.cancel_button.clicked.connect(self.cancel)
-        self.back_button.clicked.connect(lambda: self._show_page(running=False, curve=False))
-        self.buttons.rejected.connect(self.reject)
-        self.buttons.helpRequested.connect(lambda: QDesktopServices.openUrl(QUrl(HELP_URL)))
+        self._connect()
         line = self.fontMetrics().height()
-        self.resize(QSize(44 * line, 46 * line).boundedTo(self.screen().availableSize() * 0.9))
+        self.resize(QSize(66 * line, 44 * line).boundedTo(self.screen().availableSize() * 0.9))
         QgsGui.enableAutoGeometryRestore(self)
 
     def fill(self, raster: QgsMapLayer | str | None, labels: QgsMapLayer | None, **parameters: Any) -> None:
@@ -101,6 +110,7 @@ class TrainDialog(QDialog):
             self.messages.pushMessage(str(problem), Qgis.MessageLevel.Warning, 0)
             return
         self._run = run
+        self._let_worker_go()
         run.progressed.connect(self._show_progress)  # no lambda: Qt must know whose slot it is when that is gone
         run.said.connect(self.status.setText)
         run.happened.connect(self._take)
@@ -127,6 +137,7 @@ class TrainDialog(QDialog):
 
     def cancel_and_wait(self) -> None:
         """Stop the training for unloading and for QGIS's exit."""
+        self.warm.close(wait=True)
         if self._run is not None and self._run.running:
             self._run.ended.disconnect(self._show_end)
             self._run.cancel()
@@ -138,6 +149,51 @@ class TrainDialog(QDialog):
         super().showEvent(event)
         if not event.spontaneous() and (self._run is None or not self._run.running):
             self.form.refresh(self._iface.activeLayer())
+            self._typing.start()
+
+    def _connect(self) -> None:
+        self.train_button.clicked.connect(self.train)
+        self.stop_button.clicked.connect(self.stop)
+        self.cancel_button.clicked.connect(self.cancel)
+        self.back_button.clicked.connect(self._go_back)
+        self.buttons.rejected.connect(self.reject)
+        self.form.changed.connect(self._typing.start)
+        self._typing.timeout.connect(self._ask)
+        self.warm.told.connect(self._hear)
+        self.warm.answered.connect(self._take_answer)
+        self.warm.failed.connect(self._take_failure)
+        self.finished.connect(self._let_worker_go)
+        QgsProject.instance().cleared.connect(self._let_worker_go)
+        self.buttons.helpRequested.connect(lambda: QDesktopServices.openUrl(QUrl(HELP_URL)))
+
+    def _ask(self) -> None:
+        """Ask for a survey of the labels as the form stands."""
+        if not self.isVisible() or self.pages.currentIndex() != FORM:
+            return
+        try:
+            question = survey_question(self._algorithm, self.form.parameters(survey=True), project_context())
+        except TilehawkError as problem:
+            self._asked = 0
+            self.card.show_problem(str(problem))
+            return
+        self.card.show_waiting()
+        self._asked = self.warm.ask("survey", question)
+
+    def _hear(self, number: int, event: Event) -> None:
+        if number == self._asked and event["event"] == "survey":
+            self.card.show_facts(event)
+
+    def _take_answer(self, number: int, answer: Any) -> None:
+        if number == self._asked:
+            self.card.show_facts(answer)
+
+    def _take_failure(self, number: int, sentence: str) -> None:
+        if number == self._asked and sentence:
+            self.card.show_problem(sentence)
+
+    def _let_worker_go(self, *_: object) -> None:
+        self._asked = 0
+        self.warm.close()
 
     def _take(self, event: Event) -> None:
         if event["event"] == "epoch":
@@ -183,8 +239,12 @@ class TrainDialog(QDialog):
     def _open_report(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(Path(self._model).with_suffix(".html"))))
 
+    def _go_back(self) -> None:
+        self._show_page(running=False, curve=False)
+        self._typing.start()
+
     def _show_page(self, *, running: bool, curve: bool) -> None:
-        self.pages.setCurrentIndex(int(curve))
+        self.pages.setCurrentIndex(WATCHING if curve else FORM)
         self.progress.setVisible(running)
         self.train_button.setVisible(not curve)
         self.back_button.setVisible(curve and not running)
@@ -202,12 +262,19 @@ class TrainDialog(QDialog):
         scroll.setWidget(self.form)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        asking, beside = QWidget(), QHBoxLayout()
+        asking.setLayout(beside)
+        beside.setContentsMargins(0, 0, 0, 0)
+        beside.setSpacing(12)
+        beside.addWidget(scroll, 7)
+        beside.addWidget(self.card, 4)
         watching, inner = QWidget(), QVBoxLayout()
         watching.setLayout(inner)
         inner.addWidget(self.curve, 1)
         inner.addWidget(self.facts)
         self.pages = QStackedWidget()
-        self.pages.addWidget(scroll)
+        self.pages.addWidget(asking)
         self.pages.addWidget(watching)
         layout = QVBoxLayout(self)
         layout.addWidget(self.messages)

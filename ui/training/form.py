@@ -90,8 +90,11 @@ class TrainForm(QWidget):
         layout.addStretch()
         self._follow()
 
-    def parameters(self) -> dict[str, Any]:
-        """Parameters of the algorithm as the form stands; raises InvalidJob where one is missing."""
+    def parameters(self, *, survey: bool = False) -> dict[str, Any]:
+        """Parameters of the algorithm as the form stands; a survey needs no file to save to.
+
+        Raises InvalidJob where one is missing.
+        """
         values = self._parameters.values()
         area = self.area.parameters()
         values["AREA"], values["EXTENT"] = area.get("MASK"), area.get("EXTENT")
@@ -100,9 +103,10 @@ class TrainForm(QWidget):
         values["EPOCHS"] = self.epochs.value()
         values["PATIENCE"] = PATIENCE if self.until_best.isChecked() else None
         path = self.output.filePath().strip()
-        if not path:
+        if not path and not survey:
             raise InvalidJob(tr("Say where to save the model."))
-        values["OUTPUT"] = path if Path(path).suffix else f"{path}.safetensors"
+        if path and not survey:
+            values["OUTPUT"] = path if Path(path).suffix else f"{path}.safetensors"
         return {name: value for name, value in values.items() if name == "START_FROM" or value not in (None, "", [])}
 
     def set_labels(self, raster: QgsMapLayer | str | None, labels: QgsMapLayer | None) -> None:

@@ -5,7 +5,7 @@ from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsProject, QgsVector
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QPushButton
-from tilehawk.core.job.train_job import TrainJob
+from tilehawk.core.job.train_job import SurveyJob, TrainJob
 from tilehawk.ui.training.dialog import TrainDialog
 
 from tests.ui.scenery import CRS, ORIGIN, wait_until
@@ -57,8 +57,7 @@ def test_a_training_from_start_to_end(dialog, stand_in, tmp_path):
     wait_until(lambda: dialog.back_button.isVisible())
     assert dialog.curve.best() == 3
     assert "Round 3: AP50 0.75, F1 0.60. Best so far: round 3." in dialog.facts.text()
-    (job,) = stand_in.jobs()
-    assert isinstance(job, TrainJob)
+    (job,) = (job for job in stand_in.jobs() if isinstance(job, TrainJob))
     assert job.output == str(tmp_path / "mine.safetensors")
     assert (job.class_field, job.patience, job.epochs) == ("kind", 6, 40)
     (detect,) = [button for button in dialog.findChildren(QPushButton) if button.text() == "Detect with this model"]
@@ -72,7 +71,7 @@ def test_what_is_missing_is_said(dialog, stand_in):
     dialog.form.output.setFilePath("")
     click(dialog.train_button)
     assert dialog.messages.currentItem().text() == "Say where to save the model."
-    assert stand_in.jobs() == []
+    assert not any(isinstance(job, TrainJob) for job in stand_in.jobs())
 
 
 def test_a_problem_of_the_worker_is_shown(dialog, stand_in):
@@ -106,3 +105,20 @@ def test_rows_follow_the_choices(dialog):
 def test_all_epochs_without_the_early_end(dialog):
     dialog.form.until_best.setChecked(False)
     assert "PATIENCE" not in dialog.form.parameters()
+
+
+def test_a_survey_tells_what_there_is_to_learn(dialog, stand_in, tmp_path):
+    wait_until(lambda: "CPU" in dialog.card.fact("device"))
+    assert dialog.card.headline.text() == "30 objects, about 5 min for 40 epochs"
+    assert "pool" in dialog.card.classes.text()
+    assert dialog.card.fact("anchors").startswith("10, 20 pixels reach 99% of the objects")
+    assert any("only 20 objects" in sentence for sentence in dialog.card.sentences())
+    job = next(job for job in stand_in.jobs() if isinstance(job, SurveyJob)).training
+    assert job.class_field == "kind"
+    assert not list(tmp_path.glob("*-labels.gpkg"))
+
+
+def test_what_keeps_a_survey_from_being_made_is_said(dialog):
+    dialog.form.set_value("SCALES", "one")
+    wait_until(lambda: dialog.card.headline.text() == "Not ready yet")
+    assert "is no factor" in dialog.card.sentences()[0]

@@ -1,0 +1,31 @@
+"""What the Train dialog asks its warm worker: a survey of the labels."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsProcessingUtils
+
+from ...core.job.train_job import SurveyJob
+from ..algorithms.reporting import QuietFeedback
+from ..algorithms.train_job import prepare_training
+from ..warm_worker import Asked, MakeJob
+
+
+def survey_question(
+    algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext
+) -> MakeJob:
+    """Take what a survey needs; raises a TilehawkError where the training would be refused at once."""
+    prepared = prepare_training(algorithm, values, context)
+    folder = Path(QgsProcessingUtils.generateTempFilename("survey"))
+
+    def make(given_up: Callable[[], bool]) -> Asked:
+        folder.mkdir(parents=True, exist_ok=True)
+        job = prepared.make_job(folder / "model.safetensors", QuietFeedback(given_up))
+        return Asked(SurveyJob(job), lambda facts: facts, partial(shutil.rmtree, folder, ignore_errors=True))
+
+    return make
