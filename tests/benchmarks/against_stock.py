@@ -26,17 +26,18 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from core.accuracy.metrics import Assessment
 from core.detections.detections import Detections
+from core.job.augmentation import Augmentation
 from core.job.card import Band
 from core.job.jobs import TrainJob
 from core.retinanet.detector import Detector
 from core.retinanet.device import choose_backend
 from core.retinanet.weights import load_model
 from core.train import train
-from core.training.augmentation import Augmentation
 from core.training.formats.reading import read_labels
 from core.training.formats.repairs import Repairs
 from core.training.optimisation import learning_rate_factor
-from core.training.samples import Picture, Sampler, load_pictures, native_resolution
+from core.training.pictures import Picture, load_pictures, native_resolution
+from core.training.samples import Sampler
 from core.training.validation import look_at
 
 BANDS = tuple(Band(role) for role in ("red", "green", "blue"))
