@@ -79,16 +79,19 @@ class EnvironmentPanel(QWidget):
         state = own_environment(settings).state()
         if self._task is not None:
             state = State(INSTALLING, tr("It is being installed in the background; QGIS stays usable."))
+        self._show_kind(state.kind)
         sentence = self._outcome or _about(state)
         try:
             chosen = chosen_python(settings)
             if chosen is not None:
-                sentence = tr("Detection runs in '{path}'; Tilehawk's own environment is not needed: {state}").format(
-                    path=chosen, state=sentence
-                )
+                own = sentence
+                sentence = tr("Detection runs in '{path}', not in Tilehawk's own environment.").format(path=chosen)
+                if state.kind == NOT_INSTALLED and not self._outcome:
+                    self.title.setText(tr("Not needed"))
+                else:
+                    sentence = f"{sentence} {own}"
         except WorkerError as problem:
             sentence = f"{problem} {sentence}"
-        self._show_kind(state.kind)
         self.sentence.setText(sentence)
         if state.kind == INSTALLING and self._task is None:
             self._later.start(LOOK_MS)

@@ -6,6 +6,8 @@ from typing import Callable
 
 from qgis.core import Qgis
 from qgis.gui import QgisInterface
+from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -65,8 +67,16 @@ class SetUpDialog(QDialog):
         self.options.clicked.connect(self._open_options)
         self.buttons.rejected.connect(self.reject)
         self._arrange()
-        self.panel.changed.connect(self._grow)
+        self._fit = QTimer(self)  # once all that changed together has its size
+        self._fit.setSingleShot(True)
+        self._fit.timeout.connect(self._grow)
+        self.panel.changed.connect(self._fit.start)
         self._grow()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Take the height that the style gives to what is shown."""
+        super().showEvent(event)
+        self._fit.start()
 
     def _arrange(self) -> None:
         self._content = QWidget()
@@ -86,9 +96,11 @@ class SetUpDialog(QDialog):
 
     def _grow(self) -> None:
         """Be as high as what is told needs, within the screen."""
-        margins = self.layout().contentsMargins()
+        layout = self.layout()
+        margins = layout.contentsMargins()
         inside = self._content.layout().totalHeightForWidth(self.width() - margins.left() - margins.right())
-        wanted = inside + self.buttons.sizeHint().height() + 2 * self.fontMetrics().height()
+        around = margins.top() + margins.bottom() + 2 * max(layout.spacing(), 0)
+        wanted = inside + around + self.buttons.sizeHint().height() + self.fontMetrics().height()
         room = self.screen().availableGeometry().height() * 9 // 10
         self.resize(self.width(), min(max(self.height(), wanted), room))
 

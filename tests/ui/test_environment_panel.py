@@ -223,7 +223,8 @@ def test_a_python_of_one_s_own_is_spoken_of(tmp_path):
     python = tmp_path / "python"
     python.touch()
     chosen = EnvironmentPanel(lambda: Settings(python=str(python)))
-    assert f"Detection runs in '{python}'" in chosen.sentence.text()
+    assert chosen.sentence.text() == f"Detection runs in '{python}', not in Tilehawk's own environment."
+    assert chosen.title.text() == "Not needed"
     gone = EnvironmentPanel(lambda: Settings(python="/nowhere/python"))
     assert "'/nowhere/python' set in Tilehawk's options does not exist" in gone.sentence.text()
 

@@ -174,6 +174,7 @@ REMEDIES = (
         "A library is missing or damaged: {last}. Repair the environment.",
     ),
 )
+OTHERWISE = "The installation failed: {last}. The log says more."
 OUT_OF_REACH = {"certificate", "blocked", "no network", "unreachable", "missing", "server"}
 
 
@@ -186,10 +187,12 @@ class InstallError(WorkerError):
         super().__init__(sentence)
 
 
-def remedy(said: str, folder: Path, code: int = 1, source: str = "the server") -> tuple[str, str]:
-    """Give cause and sentence for what a program said (and its exit code); without a row, its own last words.
+def remedy(
+    said: str, folder: Path, code: int = 1, source: str = "the server", otherwise: str = OTHERWISE
+) -> tuple[str, str]:
+    """Give cause and sentence for what a program said (and its exit code); without a row, `otherwise`.
 
-    `source` is the host to name where the program names none.
+    The {last} in that are the program's last words. `source` is the host to name where the program names none.
     """
     said = said[max(said.rfind("\nerror:"), 0) :]  # uv's last words, not its progress
     lines = [line.strip() for line in said.splitlines() if line.strip()] or [f"exit code {code}"]
@@ -199,4 +202,4 @@ def remedy(said: str, folder: Path, code: int = 1, source: str = "the server") -
         if re.search(row.pattern, f"{said}\nexit code {code}", re.IGNORECASE):
             return row.cause, row.sentence.format(**blanks)
     errors = [line for line in lines if re.match(r"(error|cause):", line)] or lines[-1:]
-    return "", f"The installation failed: {re.sub(r'^(error|cause): *', '', errors[-1]):.300}. The log says more."
+    return "", otherwise.format(last=re.sub(r"^(error|cause): *", "", errors[-1])[:300].rstrip("."))

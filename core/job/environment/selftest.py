@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from ..errors import Cancelled, TilehawkError
+from ..errors import Cancelled
 from ..process import clean_environment
 from .hardware import has_nvidia_driver
 from .log import Log
@@ -83,14 +83,15 @@ def check_python(
     try:
         said, code = follow(command, clean_environment(str(root)), str(root), stop, log)
         found = _answer(said)
-        if code or found is None:
-            raise InstallError(said, where, code)
     except Cancelled:
         if not late:
             raise
         return State(BROKEN, f"'{python}' did not answer within {SECONDS} s. Try again, or repair the environment.")
-    except TilehawkError as problem:
+    except InstallError as problem:
         return State(BROKEN, f"This Python cannot run Tilehawk ('{python}'). {problem}")
+    if code or found is None:
+        _, sentence = remedy(said, where, code, otherwise="It ended with: {last}.")
+        return State(BROKEN, f"This Python cannot run Tilehawk ('{python}'). {sentence}")
     versions = found["versions"]
     unfit = [f"{name} {versions[name]}" for name, bounds in wanted.items() if not _within(versions[name], bounds)]
     if unfit:

@@ -70,7 +70,7 @@ def test_a_python_without_the_packages_is_broken(tmp_path):
         ("kill -9 $$", "memory ran out"),
         ("kill -4 $$", "processor is too old"),
         ("echo 'This is Python 3.9.18; Tilehawk'\"'\"'s worker needs 3.10 to 3.13.'; exit 1", "This is Python 3.9.18"),
-        ("exit 0", "exit code 0"),
+        ("exit 0", "It ended with: exit code 0"),
     ],
 )
 def test_a_python_that_fails_says_why(made_up, two_packages, body, sentence):
