@@ -51,6 +51,10 @@ class ModelPicker(QWidget):
         self.browse.setAutoDefault(False)
         self.browse.setToolTip(tr("Choose a model file (.safetensors) from a folder"))
         self.browse.clicked.connect(self._browse)
+        self.get = QPushButton(tr("Get models…"))
+        self.get.setAutoDefault(False)
+        self.get.setToolTip(tr("Add models from files, folders or the web to this list"))
+        self.get.clicked.connect(self._get)
         self.summary = QLabel()
         self.summary.setObjectName("summary")
         self.summary.setWordWrap(True)
@@ -59,7 +63,11 @@ class ModelPicker(QWidget):
         self.summary.setToolTip(tr("What the model's card says about it"))
         below = QHBoxLayout()
         below.addWidget(self.summary, 1)
-        below.addWidget(self.browse, 0, Qt.AlignmentFlag.AlignTop)
+        ways = QVBoxLayout()
+        ways.addWidget(self.browse)
+        ways.addWidget(self.get)
+        ways.addStretch()
+        below.addLayout(ways)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.models)
@@ -98,6 +106,17 @@ class ModelPicker(QWidget):
         self.models.blockSignals(False)
         self._fit()
         self._show(tell=before is None or not chosen)
+
+    def _get(self) -> None:
+        from .get_models_dialog import GetModelsDialog
+
+        dialog = GetModelsDialog(self)
+        dialog.added.connect(self._take_added)
+        dialog.open()
+
+    def _take_added(self, paths: list[str]) -> None:
+        self.fill()
+        self.set_path(paths[0])
 
     def _browse(self) -> None:
         path, _ = QFileDialog.getOpenFileName(

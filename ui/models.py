@@ -7,19 +7,16 @@ from pathlib import Path
 
 from ..core.job.card import ModelCard, read_card
 from ..core.job.errors import ModelError
-from .settings import read_settings
+from .model_store import SUFFIX, user_folder
 from .wording import tr
 
-SUFFIX = ".safetensors"
 BUNDLED = Path(__file__).parent.parent / "resources" / "models"
 DEFAULT = "swimming-pools"
 
 
 def model_files() -> list[Path]:
-    """List the bundled models and those of the folder in the settings, the default first, then by name."""
-    folder = read_settings().model_folder
-    folders = [BUNDLED, *([Path(folder)] if folder else [])]
-    found = [path for each in folders for path in sorted(each.glob(f"*{SUFFIX}"))]
+    """List the bundled models and those of the user's folder, the default first, then by name."""
+    found = [path for each in (BUNDLED, user_folder()) for path in sorted(each.glob(f"*{SUFFIX}"))]
     return sorted(found, key=lambda path: path.stem != DEFAULT)
 
 
