@@ -159,6 +159,27 @@ def test_every_object_is_found_once_at_its_place_whatever_the_tiles(job, scene, 
     assert sum(result["objects"].values()) == len(scene.boxes)
 
 
+@pytest.mark.parametrize("extent", [None, (LEFT + 200, TOP - 198, LEFT + 252, TOP - 100)])
+def test_boxes_end_where_the_raster_ends(job, scene, extent):
+    class Generous(IdealDetector):
+        """Sees one object that sticks out of every tile by far, and one that lies beyond the raster."""
+
+        def look(self, image, score_floor):
+            boxes = np.array([[-30, -30, 180, 190], [121, 10, 127, 20]], np.float32)
+            return Detections(boxes, np.full(2, 0.9, np.float32), np.array([0, 1]))
+
+    events = []
+    run(dataclasses.replace(job, extent=extent), events.append, detector=Generous())
+    width, height = (PX * side for side in scene.image.shape[:0:-1])
+    shown = [box for event in events if event["event"] == "boxes" for box in event["boxes"]]
+    for boxes in (bounds_of(job.output, "detections"), np.array(shown)):
+        assert (boxes[:, 2:] > boxes[:, :2]).all()
+        assert boxes[:, 0].min() >= LEFT - 1e-6
+        assert boxes[:, 1].min() == pytest.approx(TOP - height, abs=1e-6)
+        assert boxes[:, 2].max() == pytest.approx(LEFT + width, abs=1e-6)
+        assert boxes[:, 3].max() <= TOP + 1e-6
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
 def test_the_batch_does_not_matter(job, scene, batch_size):
     detector = IdealDetector()
