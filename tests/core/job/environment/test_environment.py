@@ -40,6 +40,13 @@ def test_from_nothing_to_ready(environment, options, told, wheels):
     assert not (environment.folder / "cache").exists()
 
 
+def test_spaces_and_letters_of_the_world_in_the_path(machine, options, told, tmp_path):
+    environment = Environment(tmp_path / "Größe Ωμ 数据 of Ada" / "python", check=import_all)
+    ready = environment.install(told, never, options)
+    assert ready.kind == READY, ready.sentence
+    assert environment.state() == ready
+
+
 def test_nothing_is_written_or_asked_for_before_it_is_installed(environment, options, index):
     environment.state(), environment.plan(options), environment.diagnostics()
     assert not environment.folder.exists()
