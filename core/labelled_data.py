@@ -75,6 +75,9 @@ def prepare_data(
     """
     sources = tuple(str(Path(each).absolute()) for each in _several(path))
     layers = () if labels is None else tuple(_layer(str(each)) for each in _several(labels))
+    files = [source for source in sources if Path(source).is_file()]
+    if files and not layers:
+        raise InvalidJob(f"'{files[0]}' is no folder. For a raster, give the layer over it as `labels`.")
     job = TrainJob(
         output=str(Path.cwd() / "model.safetensors"),
         data=() if layers else sources,

@@ -11,7 +11,8 @@ import torch
 from core.job.card import read_card
 from core.job.errors import InvalidJob, LabelError
 from core.learn import RetinaNet, prepare_data
-from core.scene.files import write_scene_dataset
+from core.scene.files import write_scene, write_scene_dataset
+from core.scene.scene import draw_scene
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "resources" / "help" / "train_in_python.py"
 SMALL = {
@@ -185,6 +186,18 @@ def test_what_cannot_be_is_told(data, folder, tmp_path):
     assert mapped.classes == ("swimming pool",)
     with pytest.raises(LabelError, match="no object"):
         prepare_data(folder, classes=["boat"])
+
+
+def test_a_raster_with_a_layer_of_labels_will_do(tmp_path):
+    path = write_scene(tmp_path / "suburb.tif", draw_scene(512, 3, density=3.0))
+    data = prepare_data(
+        path, labels=tmp_path / "suburb_truth.gpkg", class_field="class", chip_size=64, transforms=False
+    )
+    assert data.classes == ("pool",)
+    assert {split for split, count in data.prepared.counts.items() if count} == {"train", "val", "test"}
+    assert data.job.augmentation.haze == 0
+    with pytest.raises(InvalidJob, match="give the layer over it as `labels`"):
+        prepare_data(path)
 
 
 def test_the_example_runs(folder, tmp_path, monkeypatch, capsys):
