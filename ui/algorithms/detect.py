@@ -133,21 +133,26 @@ class DetectAlgorithm(QgsProcessingAlgorithm):
     ) -> dict[str, Any]:
         """Run the job in a worker; give nothing when cancelled."""
         target = self.parameterAsOutputLayer(values, "OUTPUT", context)
-        prepared, files = self._prepared, None
         try:
-            files = make_files(prepared, feedback)
-            job = replace(files.job, output=str(Path(target).absolute()))
-            with open_worker(prepared.python) as worker:
-                result = worker.run(job, FeedbackReport(feedback), feedback.isCanceled)
-            looked_at = area_of(job)
+            return self._run(target, context, feedback)
         except Cancelled:
             feedback.pushInfo(tr("Cancelled: nothing was written."))
             return {}
         except TilehawkError as problem:
-            raise QgsProcessingException(str(problem)) from problem
+            sentence = str(problem)
+        # out here, as QGIS keeps the error: frames below would keep the raster's provider, which must not outlive QGIS
+        raise QgsProcessingException(sentence)
+
+    def _run(self, target: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> dict[str, Any]:
+        prepared, self._prepared = self._prepared, None
+        files = make_files(prepared, feedback)
+        try:
+            job = replace(files.job, output=str(Path(target).absolute()))
+            with open_worker(prepared.python) as worker:
+                result = worker.run(job, FeedbackReport(feedback), feedback.isCanceled)
+            looked_at = area_of(job)
         finally:
-            if files is not None:
-                files.delete()
+            files.delete()
         found = counted(result["objects"])
         feedback.pushInfo(
             tr("{found} in {duration}, on {device}.").format(
@@ -155,7 +160,8 @@ class DetectAlgorithm(QgsProcessingAlgorithm):
             )
         )
         unnamed = self.parameterDefinition("OUTPUT").description()
-        load_results(context, target, result, prepared.card, prepared.raster, unnamed, looked_at)
+        raster = replace(prepared.raster, provider=None)  # the stylers are kept
+        load_results(context, target, result, prepared.card, raster, unnamed, looked_at)
         return {
             "OUTPUT": layer_uri(result, "detections"),
             "OBJECT_COUNT": sum(result["objects"].values()),

@@ -1,0 +1,185 @@
+"""A tile server's layer gives the file's own detections, and what it did not deliver is not taken for empty ground."""
+
+import gc
+import os
+import subprocess
+from contextlib import contextmanager
+from math import ceil, floor
+
+import pytest
+from osgeo import gdal
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsProcessingFeedback,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsReferencedRectangle,
+    QgsVectorLayer,
+)
+from tilehawk.core.job.worker import Worker
+from tilehawk.ui.algorithms import detect, fetching
+from tilehawk.ui.models import default_model
+
+from tests.ui.installed import ROOT
+from tests.ui.test_real_worker import WORKER_PYTHON
+from tests.ui.tiles import HALF, TILE_PX, TileServer, resolution
+
+ZOOM = 18
+SIDE = 640
+pytestmark = pytest.mark.skipif(not WORKER_PYTHON.is_file(), reason="there is no worker's environment in .venv")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    """Errors keep their frames, and those the layers, which must not outlive QGIS."""
+    yield
+    QgsProject.instance().removeAllMapLayers()
+    gc.collect()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """A drawn suburb of 0.6 m with many pools, in UTM."""
+    path = tmp_path_factory.mktemp("scene") / "scene.tif"
+    environment = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
+    draw = [str(WORKER_PYTHON), "-m", "core.scene", "demo", str(path), "--size", str(SIDE), "--density", "3"]
+    subprocess.run([*draw, "--seed", "5", "--bands", "3"], env=environment, check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tiled(scene, tmp_path_factory):
+    """The same in EPSG:3857, on the pixels of zoom 18 and over whole tiles."""
+    rectangle = in_mercator(QgsRasterLayer(str(scene)))
+    side = TILE_PX * resolution(ZOOM)
+    left, right = floor((rectangle.xMinimum() + HALF) / side), ceil((rectangle.xMaximum() + HALF) / side)
+    top, bottom = floor((HALF - rectangle.yMaximum()) / side), ceil((HALF - rectangle.yMinimum()) / side)
+    path = tmp_path_factory.mktemp("tiled") / "tiled.tif"
+    gdal.Warp(
+        str(path), str(scene), dstSRS="EPSG:3857", resampleAlg="cubic",
+        outputBounds=(left * side - HALF, HALF - bottom * side, right * side - HALF, HALF - top * side),
+        width=(right - left) * TILE_PX, height=(bottom - top) * TILE_PX, creationOptions=["TILED=YES"],
+    )  # fmt: skip
+    return path
+
+
+@pytest.fixture(scope="module")
+def worker():
+    """One for all runs, as starting it takes the longest."""
+    with Worker(str(WORKER_PYTHON), root=str(ROOT)) as worker:
+        yield worker
+
+
+@pytest.fixture
+def server(tiled, monkeypatch, worker):
+    @contextmanager
+    def lend(_):
+        yield worker
+
+    monkeypatch.setattr(detect, "open_worker", lend)
+    monkeypatch.setattr(fetching, "RETRY_SECONDS", (0.05,))
+    monkeypatch.setenv("TILEHAWK_PYTHON", str(WORKER_PYTHON))
+    server = TileServer(tiled, ZOOM)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def web(server):
+    layer = QgsRasterLayer(server.uri(), "web", "wms")
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+def in_mercator(layer):
+    crs = QgsCoordinateReferenceSystem("EPSG:3857")
+    return QgsCoordinateTransform(layer.crs(), crs, QgsProject.instance()).transformBoundingBox(layer.extent())
+
+
+def run(algorithm, context, raster, extent, target, **values):
+    feedback = QgsProcessingFeedback()
+    parameters = {"INPUT": raster, "MODEL": default_model(), "EXTENT": extent, "OUTPUT": str(target), "DEVICE": "cpu"}
+    results, ok = algorithm.run({**parameters, **values}, context, feedback, catchExceptions=False)
+    assert ok, feedback.textLog()
+    return results, feedback.textLog()
+
+
+def boxes(results, crs=None):
+    """Boxes at or above the threshold, best first, in the given CRS."""
+    layer = QgsVectorLayer(results["OUTPUT"])
+    transform = QgsCoordinateTransform(layer.crs(), crs or layer.crs(), QgsProject.instance())
+    found = [(f["score"], transform.transformBoundingBox(f.geometry().boundingBox())) for f in layer.getFeatures()]
+    return sorted((each for each in found if each[0] >= results["THRESHOLD_USED"]), key=lambda each: -each[0])
+
+
+def f1(found, truth, iou=0.3):
+    def overlap(one, other):
+        shared = one.intersect(other)
+        area = 0.0 if shared.isEmpty() else shared.area()
+        return area / (one.area() + other.area() - area)
+
+    left, hits = [box for _, box in truth], 0
+    for _, box in found:
+        best = max(left, key=lambda other: overlap(box, other), default=None)
+        if best is not None and overlap(box, best) >= iou:
+            left.remove(best)
+            hits += 1
+    return 2 * hits / (len(found) + len(truth))
+
+
+def test_native_zoom_gives_the_files_own_detections(algorithm, context, server, web, tiled, tmp_path):
+    file = QgsRasterLayer(str(tiled))
+    inner = file.extent().buffered(-TILE_PX * resolution(ZOOM) - 3)  # no bound on a multiple of the network's stride
+    extent = QgsReferencedRectangle(inner, file.crs())
+    own, _ = run(algorithm, context, str(tiled), extent, tmp_path / "file.gpkg", RESOLUTION="native")
+    fetched, log = run(algorithm, context, web, extent, tmp_path / "web.gpkg", RESOLUTION="native")
+    expected, seen = boxes(own), boxes(fetched)
+    assert len(expected) >= 5
+    assert [score for score, _ in seen] == pytest.approx([score for score, _ in expected])
+    for (_, one), (_, other) in zip(seen, expected, strict=True):
+        assert one.center().distance(other.center()) < 1e-3
+    assert fetched["NOT_EXAMINED_AREA"] == 0
+    assert "Whether its terms allow that is yours to check" in log
+
+
+def test_reprojected_tiles_find_what_the_file_has(algorithm, context, web, scene, tmp_path):
+    file = QgsRasterLayer(str(scene))
+    extent = QgsReferencedRectangle(file.extent().buffered(-40), file.crs())
+    own, _ = run(algorithm, context, str(scene), extent, tmp_path / "file.gpkg")
+    fetched, _ = run(algorithm, context, web, extent, tmp_path / "web.gpkg")
+    expected, seen = boxes(own), boxes(fetched, file.crs())
+    assert len(expected) >= 15
+    assert f1(seen, expected) >= 0.95
+
+
+def test_missing_tiles_are_not_examined_and_warned_of(algorithm, context, server, web, tiled, tmp_path):
+    lost = QgsRasterLayer(str(tiled)).extent()
+    column = round((lost.xMinimum() + HALF) / resolution(ZOOM) / TILE_PX) + 1
+    server.status = lambda x, y, times: 404 if x == column else 200
+    extent = QgsReferencedRectangle(lost.buffered(-TILE_PX * resolution(ZOOM)), web.crs())
+    found, log = run(algorithm, context, web, extent, tmp_path / "gaps.gpkg")
+    assert "of the picture was not delivered by 'web'; it counts as not examined" in log
+    assert found["NOT_EXAMINED_AREA"] > 0
+    gaps = QgsVectorLayer(f"{tmp_path / 'gaps.gpkg'}|layername=not_examined")
+    west = lost.xMinimum() + TILE_PX * resolution(ZOOM)
+    strip = QgsRectangle(west, gaps.extent().yMinimum(), west + TILE_PX * resolution(ZOOM), gaps.extent().yMaximum())
+    assert gaps.extent().xMinimum() == pytest.approx(strip.xMinimum(), abs=20)
+    assert gaps.extent().xMaximum() == pytest.approx(strip.xMaximum(), abs=20)
+    assert all(not strip.buffered(-10).contains(box.center()) for _, box in boxes(found))
+
+
+def test_a_dead_server_fails_the_run_and_leaves_no_file(algorithm, context, server, web, tiled, tmp_path):
+    server.close()
+    extent = QgsReferencedRectangle(QgsRasterLayer(str(tiled)).extent(), web.crs())
+    with pytest.raises(
+        Exception, match=r"'web' delivered no picture of this area\. The server 127.0.0.1 cannot be reach"
+    ):
+        run(algorithm, context, web, extent, tmp_path / "dead.gpkg")
+    assert not (tmp_path / "dead.gpkg").exists()
+
+
+def test_whole_world_is_refused(algorithm, context, web, tmp_path):
+    with pytest.raises(Exception, match="too much to fetch"):
+        run(algorithm, context, web, None, tmp_path / "world.gpkg")
