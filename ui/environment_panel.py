@@ -177,20 +177,21 @@ class EnvironmentPanel(QWidget):
     def _show_plan(self, plan: Plan) -> None:
         if self.sender() not in (None, self._planning):
             return
+        size = tr("about {download} to download").format(download=_size(plan.download_mb))
+        time = tr("about {n} min at 50 Mbit/s, then a few minutes to unpack and check").format(n=plan.minutes)
+        if plan.fallback_mb:
+            more = tr("{download} where download.pytorch.org cannot be reached")
+            size = f"{size} ({more.format(download=_size(plan.fallback_mb))})"
+        if not plan.download_mb:
+            size, time = tr("nothing to download"), tr("a few minutes to unpack and check")
+        disk = tr("{disk} on disk, where {free} are free")
         texts = {
             "what": f"{', '.join(plan.packages)} ({plan.build})",
             "source": ", ".join(plan.sources),
-            "size": tr("about {download} to download; {disk} on disk, where {free} are free").format(
-                download=_size(plan.download_mb), disk=_size(plan.disk_mb), free=_size(plan.free_mb)
-            ),
-            "time": tr("about {n} min at 50 Mbit/s, then a few minutes to unpack and check").format(n=plan.minutes),
+            "size": f"{size}; {disk.format(disk=_size(plan.disk_mb), free=_size(plan.free_mb))}",
+            "time": time,
             "folder": plan.folder,
         }
-        if not plan.download_mb:
-            texts["size"] = tr("nothing to download; {disk} on disk, where {free} are free").format(
-                disk=_size(plan.disk_mb), free=_size(plan.free_mb)
-            )
-            texts["time"] = tr("a few minutes to unpack and check")
         for name, text in texts.items():
             self.plan[name].setText(text)
         self.changed.emit()

@@ -1,6 +1,8 @@
 """The panel that installs the worker's environment, and the window that offers it at the first run."""
 
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from qgis.PyQt.QtCore import Qt
@@ -115,6 +117,21 @@ def test_it_says_what_from_where_how_large_and_how_long_and_does_nothing(panel):
     assert panel.plan["folder"].text().endswith("data")
     assert panel.rows.isVisible()
     assert MadeUp.asked == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"download_mb": 320, "fallback_mb": 3100}, "320 MB to download (3.1 GB where download.pytorch.org cannot"),
+        ({"download_mb": 0}, "nothing to download; 5.8 GB on disk"),
+    ],
+)
+def test_the_size_says_what_may_come(monkeypatch, changes, text):
+    plan = MadeUp(Path()).plan(InstallOptions())
+    monkeypatch.setattr(MadeUp, "plan", lambda self, options: replace(plan, **changes))
+    panel = EnvironmentPanel(read_settings)
+    wait_until(lambda: panel.plan["size"].text())
+    assert text in panel.plan["size"].text().replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_installing_tells_step_megabytes_and_time_left_and_ends_ready(panel):

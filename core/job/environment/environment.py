@@ -17,7 +17,7 @@ from ..codec import decode, encode
 from ..errors import Cancelled, TilehawkError
 from ..events import Report
 from .downloads import Fetch, fetch_url
-from .hardware import expected_build, require_space, size_of, sizes_mb, system
+from .hardware import expected_build, index_build, require_space, size_of, sizes_mb, system
 from .installation import Installation, discard, write_whole
 from .lock import Busy, exclusive, holder
 from .log import Log, scrub
@@ -88,8 +88,11 @@ class Environment:
         if options.offline_folder:
             sources = (options.offline_folder,)
         packages = ("Python", *read_requirements(self.requirements))
-        free = shutil.disk_usage(_existing(self.folder)).free
-        return Plan(packages, sources, build, str(self.folder), *sizes_mb(options, build), round(free / 1e6))
+        free = round(shutil.disk_usage(_existing(self.folder)).free / 1e6)
+        download, disk = sizes_mb(options, build)
+        fallback = sizes_mb(options, index_build())[0] if options.torch_backend == "auto" else 0
+        fallback = fallback if fallback > download else 0
+        return Plan(packages, sources, build, str(self.folder), download, disk, free, fallback)
 
     def install(self, report: Report, cancelled: Callable[[], bool], options: InstallOptions = DEFAULTS) -> State:
         """Make the environment, or go on where an earlier attempt ended; give the state it ends in.

@@ -70,7 +70,10 @@ DEFAULTS = InstallOptions()
 
 @dataclass(frozen=True)
 class Plan:
-    """What an installation will do, said before it begins; sizes are estimates in megabytes."""
+    """What an installation will do, said before it begins; sizes are estimates in megabytes.
+
+    `fallback_mb` is to download where PyTorch's own index is out of reach, 0 where that is not more.
+    """
 
     packages: tuple[str, ...]
     sources: tuple[str, ...]
@@ -79,6 +82,7 @@ class Plan:
     download_mb: int
     disk_mb: int
     free_mb: int
+    fallback_mb: int = 0
 
     @property
     def minutes(self) -> int:

@@ -69,6 +69,15 @@ def test_the_plan_says_what_from_where_how_large_and_how_long(environment):
     assert "lovelace" not in environment.plan(with_user).sentence
 
 
+def test_the_plan_says_what_the_fallback_would_cost(environment, monkeypatch):
+    monkeypatch.setattr(hardware.sys, "platform", "linux")
+    monkeypatch.setattr(hardware, "SIZES_MB", {hardware.CPU: (300, 1300), hardware.CUDA: (3100, 5800)})
+    assert environment.plan().fallback_mb == 3100
+    assert environment.plan(InstallOptions(torch_backend="cpu")).fallback_mb == 0
+    monkeypatch.setenv("UV_CUDA_DRIVER_VERSION", "560.35")
+    assert environment.plan().fallback_mb == 0
+
+
 def test_installing_again_checks_what_is_there_and_asks_the_index_nothing(environment, options, told, index):
     first = environment.install(told, never, options)
     index.asked.clear()
