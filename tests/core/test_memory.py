@@ -1,4 +1,4 @@
-"""Memory does not grow with the number of objects; tests/benchmarks/memory.py is the same with a reader, at full size."""
+"""Memory does not grow with the number of objects; tests/benchmarks/memory.py is the same at full size."""
 
 import json
 import subprocess
