@@ -37,7 +37,7 @@ def use():
     wait_for_worker()
 
 def wait_for_worker():
-    if not (folder / "stand_in" / "jobs.jsonl").exists():
+    if not all((folder / "stand_in" / name).exists() for name in ("jobs.jsonl", "preflights.jsonl")):
         QTimer.singleShot(200, wait_for_worker)
         return
     QTimer.singleShot(200, agree)
@@ -79,5 +79,6 @@ def test_used_and_closed_in_mid_run(tmp_path, raster, model, stand_in):
     assert said == "in the menu: True, running: True"
     assert code == 0, log
     assert "Qt Concurrent has caught an exception" not in log
-    with pytest.raises(ProcessLookupError):
-        os.kill(stand_in.pid(), 0)
+    for worker in ("pid", "warm_pid"):
+        with pytest.raises(ProcessLookupError):
+            os.kill(stand_in.pid(worker), 0)
