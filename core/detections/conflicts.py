@@ -10,16 +10,16 @@ from .waiting import AGREE_IOU, Waiting, agreement, cut_sides
 CUT_RANK = 0.5  # rank of an object with a cut side, as a part of its score
 
 
-def conflicts(found: Waiting, grows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def conflicts(found: Waiting, aside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pairs (better, worse) of objects that conflict, in no particular order.
 
-    Objects without a common tile that agree conflict, once they are complete: none `grows` (N,) any more.
+    Objects without a common tile that agree conflict, but for those set `aside` (N,): they still grow, or are dropped.
     """
     first_tile = np.full(len(found), np.iinfo(np.int64).max)
     np.minimum.at(first_tile, found.part_of, found.part_tile)
 
     def in_conflict(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        hit = np.flatnonzero((first_tile[i] != first_tile[j]) & ~grows[i] & ~grows[j])
+        hit = np.flatnonzero((first_tile[i] != first_tile[j]) & ~aside[i] & ~aside[j])
         return hit[agreement(found.boxes, found.views, i[hit], j[hit]) > AGREE_IOU]
 
     i, j = overlapping_pairs(found.boxes, found.labels, in_conflict)

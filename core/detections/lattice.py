@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -36,24 +38,26 @@ class Lattice:
             axis=1,
         )
 
-    def sees_best(self, tiles: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """Tell (N,) bool whether no other active tile sees points (N, 2) farther from the edges of its view.
+    def beyond(self, tiles: np.ndarray, sides: Sequence[int]) -> np.ndarray:
+        """Tiles (N,) on one side, or over two sides at a corner; -1 where the lattice ends."""
+        for side in sides:
+            tiles = np.where(tiles < 0, -1, self.neighbours(tiles)[:, side])
+        return tiles
 
-        Of tiles that see a point equally well, the first does. Tiles that overlap by at most half are assumed.
-        """
-        own = self._depth(tiles, points)
-        best = np.ones(len(tiles), bool)
-        beside = self.neighbours(tiles)
-        corners = [np.where(t[:, None] < 0, -1, self.neighbours(t)) for t in beside.T[[LEFT, RIGHT]]]
-        for others in (*beside.T, *(c[:, side] for c in corners for side in (TOP, BOTTOM))):
-            there = (others >= 0) & self.active[others]
-            depth = np.where(there, self._depth(others, points), -np.inf)
-            best &= (depth < own) | ((depth == own) & (others > tiles))
-        return best
-
-    def _depth(self, tiles: np.ndarray, points: np.ndarray) -> np.ndarray:
+    def depth(self, tiles: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """How far points (N, 2) lie inside the views of tiles; negative outside."""
         views = self.views[tiles]
         return np.minimum(points - views[:, :2], views[:, 2:] - points).min(axis=1)
+
+    @cached_property
+    def shared(self) -> np.ndarray:
+        """Up to where (T, 4) the next tile on the left and top sees, from where that on the right and bottom does.
+
+        Infinite where the lattice ends: nothing lies there.
+        """
+        others = self.neighbours(np.arange(len(self.windows)))
+        opposite = self.windows[others, [RIGHT, BOTTOM, LEFT, TOP]]
+        return np.where(others >= 0, opposite, [-np.inf, -np.inf, np.inf, np.inf])
 
     def blocks(self, tiles: np.ndarray) -> np.ndarray:
         """Rectangles (B, 4), one for each run of rows that hold some of `tiles` (a mask); they contain those tiles.

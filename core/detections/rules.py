@@ -17,6 +17,7 @@ from .joining import join
 from .lattice import Lattice
 from .suppression import decide
 from .waiting import Waiting
+from .witnesses import best_centred, best_witnessed
 
 Settled = tuple[Waiting, np.ndarray, np.ndarray]
 Rule = Callable[[Waiting, Lattice, np.ndarray], Settled]
@@ -28,14 +29,20 @@ def rule_named(name: str, overlap: float) -> Rule:
 
 
 def seams(waiting: Waiting, lattice: Lattice, read: np.ndarray) -> Settled:
-    """Join what a seam has cut; of objects without a common tile that agree, the best ranked lives."""
+    """Join what a seam has cut; drop what another tile sees better; of what agrees then, the best ranked lives."""
     found = join(waiting, lattice)
     faces = found.part_faces & ~read[lattice.neighbours(found.part_tile)]
     found = replace(found, part_faces=faces)
     grows = np.zeros(len(found), bool)
     grows[found.part_of[faces.any(axis=1)]] = True
+    tile = np.zeros(len(found), np.int64)
+    tile[found.part_of] = found.part_tile
+    alone = np.flatnonzero((np.bincount(found.part_of, minlength=len(found)) == 1) & ~grows)
+    outdone = np.zeros(len(found), bool)
+    outdone[alone] = ~best_witnessed(found.boxes[alone], tile[alone], lattice)
     doubtful = grows | exposed(found, grows, lattice.blocks(~read))
-    return found, *decide(*conflicts(found, grows), doubtful)
+    lives, dead = decide(*conflicts(found, grows | outdone), doubtful)
+    return found, lives & ~outdone, dead | outdone
 
 
 def suppression(overlap: float) -> Rule:
@@ -59,7 +66,6 @@ def centre(overlap: float) -> Rule:
     suppress = suppression(overlap)
 
     def rule(waiting: Waiting, lattice: Lattice, read: np.ndarray) -> Settled:
-        best = lattice.sees_best(waiting.part_tile, (waiting.boxes[:, :2] + waiting.boxes[:, 2:]) / 2)
-        return suppress(waiting.take(best), lattice, read)
+        return suppress(waiting.take(best_centred(waiting.boxes, waiting.part_tile, lattice)), lattice, read)
 
     return rule

@@ -5,7 +5,7 @@ import pytest
 
 from core.detections.detections import Detections
 from core.detections.merging import Merger
-from core.detections.rules import centre, rule_named, seams, suppression
+from core.detections.rules import rule_named, seams, suppression
 from core.detections.suppression import nms
 from tests.core.detections.sightings import as_set, lattice, look, random_tiles
 
@@ -39,7 +39,7 @@ def test_nms_is_suppression_over_all_tiles_at_once(seed, overlap):
     assert ours == as_set(found.take(batched_nms(*columns, overlap).numpy()))
 
 
-@pytest.mark.parametrize("rule", [suppression(0.5), centre(0.5)], ids=["nms", "centre"])
+@pytest.mark.parametrize("rule", [rule_named("nms", 0.5), rule_named("centre", 0.5)], ids=["nms", "centre"])
 @pytest.mark.parametrize("seed", range(4))
 def test_what_leaves_early_is_what_merging_all_at_once_gives(rule, seed):
     rng = np.random.default_rng(seed)
@@ -60,18 +60,20 @@ def test_a_box_counts_in_the_tile_that_sees_its_centre_best():
     tiles = [one, one.moved(-60, 0), one.moved(0, -60), one.moved(-60, -60)]
     for k in range(4):
         shown = [tile if k == m else Detections.empty() for m, tile in enumerate(tiles)]
-        assert len(merged(centre(0.5), windows, views, 2, shown)) == (k == 0)
+        assert len(merged(rule_named("centre", 0.5), windows, views, 2, shown)) == (k == 0)
     tie = [Detections(np.array([[x, 10, x + 20, 30.0]]), np.ones(1), np.zeros(1, np.int64)) for x in (70, 10)]
-    assert len(merged(centre(1.0), windows, views, 2, [*tie, Detections.empty(), Detections.empty()])) == 1
+    assert (
+        len(merged(rule_named("centre", 1.0), windows, views, 2, [*tie, Detections.empty(), Detections.empty()])) == 1
+    )
 
 
 def test_where_a_tile_is_not_looked_at_its_neighbour_counts():
     windows, views = lattice(1, 2, 100, 40)
     near_the_edge = Detections(np.array([[80.0, 10, 98, 30]]), np.ones(1), np.zeros(1, np.int64))
     nothing = Detections.empty()
-    assert len(merged(centre(0.5), windows, views, 2, [near_the_edge, nothing])) == 0
+    assert len(merged(rule_named("centre", 0.5), windows, views, 2, [near_the_edge, nothing])) == 0
     active = np.array([True, False])
-    assert len(merged(centre(0.5), windows, views, 2, [near_the_edge, nothing], active)) == 1
+    assert len(merged(rule_named("centre", 0.5), windows, views, 2, [near_the_edge, nothing], active)) == 1
 
 
 def test_every_rule_counts_small_objects_once():
