@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parents[3]))  # the folder that
 from tilehawk.core.learn import RetinaNet, prepare_data
 
 folder, target = sys.argv[1:3]
-data = prepare_data(folder, chip_size=96, batch_size=4, seed=1)
+data = prepare_data(folder, chip_size=64, batch_size=4, seed=1)
 print(data)
 data.show_batch(rows=1)
 
