@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from .origin import origin_of
 from .picture import PictureFunction
 
 if TYPE_CHECKING:
-    from ..review.loading import Objects
+    from ..review.queue import Objects
     from .dock import ResultsDock
     from .export_dialog import ExportDialog
     from .merging import Merged
@@ -177,12 +176,10 @@ class ResultsDesk(QObject):
 
     def _begin(self, layer: QgsVectorLayer | None, objects: Objects, sampled: bool) -> None:
         from ..review.edits import ReviewEdits
-        from ..review.queue import drawn_at_random
 
         figures = self.dock.figures
         if layer is None or layer is not figures.layer or self.dock.review.layer is not None:
             return
-        candidates = drawn_at_random(objects.candidates, random.SystemRandom()) if sampled else objects.candidates
         try:
             edits = ReviewEdits(layer, figures.origin(), objects.next_id)
         except TilehawkError as problem:
@@ -190,7 +187,7 @@ class ResultsDesk(QObject):
             return
         figures.refresh_origin()
         figures.show_rejected(True)
-        self.dock.review.begin(layer, edits, candidates, sampled)
+        self.dock.review.begin(layer, edits, objects, sampled)
         self.dock.begin_review()
 
     def _export(self, layer: QgsVectorLayer, dialog: ExportDialog) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from qgis.core import QgsFeatureRequest, QgsVariantUtils, QgsVectorLayer
 
@@ -12,26 +12,18 @@ from ..results.background import Work
 from ..results.counting import CHECK_EVERY, open_whole, whole_source
 from ..results.filter import DRAWN, REVIEW, Filter
 from ..results.origin import Origin
-from .queue import Candidate
+from .queue import Candidate, Objects, drawn_at_random
 
 
-@dataclass(frozen=True)
-class Objects:
-    """Objects to choose from, and the first number that no object has."""
-
-    candidates: list[Candidate]
-    next_id: int
-
-
-def reading(layer: QgsVectorLayer, origin: Origin, shown: Filter, of_model: bool) -> Callable[[Work], Objects]:
+def reading(layer: QgsVectorLayer, origin: Origin, shown: Filter, sampled: bool) -> Callable[[Work], Objects]:
     """Prepare, in the main thread, the work that reads what there is to review.
 
-    That is what the filter and the legend show, with what has been rejected. `of_model`: what the model has found by
-    the same filter, whatever a person has said of it: only that is fair to draw a sample from.
+    That is what the filter and the legend show, with what has been rejected. `sampled`: some, drawn at random from what
+    the model has found by the same filter, whatever a person has said of it: nothing else would be fair.
     """
     source = whole_source(layer)
     subset = Filter(shown.threshold, shown.smallest_m2, shown.largest_m2, True).subset(
-        origin.area_field, origin.reviewed and not of_model
+        origin.area_field, origin.reviewed and not sampled
     )
     hidden = {name for name, (_, visible) in shown_classes(layer).items() if not visible}
 
@@ -45,12 +37,12 @@ def reading(layer: QgsVectorLayer, origin: Origin, shown: Filter, of_model: bool
             if number % CHECK_EVERY == 0:
                 work.stop_if_cancelled()
             state = "" if not origin.reviewed else _text(feature[REVIEW])
-            if feature["class"] in hidden or (of_model and state == DRAWN) or not feature.hasGeometry():
+            if feature["class"] in hidden or (sampled and state == DRAWN) or not feature.hasGeometry():
                 continue
             middle = feature.geometry().boundingBox().center()
             score = None if QgsVariantUtils.isNull(feature["score"]) else feature["score"]
             candidates.append(Candidate(feature.id(), middle.x(), middle.y(), score, state))
-        return Objects(candidates, next_id)
+        return Objects.of(drawn_at_random(candidates, random.SystemRandom()) if sampled else candidates, next_id)
 
     return read
 

@@ -27,7 +27,7 @@ from ..results.filter import ACCEPTED, CHANGED, DOUBTFUL, DRAWN, REJECTED, REVIE
 from ..wording import tr
 from .edits import ReviewEdits
 from .framing import BoxTool, Framing
-from .queue import Candidate, Queue
+from .queue import Objects, Queue
 
 MOST_CLASSES = 9
 
@@ -49,8 +49,8 @@ class ReviewPage(QWidget):
         self._canvas = canvas
         self._layer: QgsVectorLayer | None = None
         self._edits: ReviewEdits | None = None
-        self._queue = Queue([])
-        self._candidates: list[Candidate] = []
+        self._queue = Queue()
+        self._objects: Objects | None = None
         self._framing: Framing | None = None
         self._tool: BoxTool | None = None
         self._redrawn: int | None = None
@@ -104,9 +104,9 @@ class ReviewPage(QWidget):
         """Objects of this review."""
         return self._queue
 
-    def begin(self, layer: QgsVectorLayer, edits: ReviewEdits, candidates: list[Candidate], sampled: bool) -> None:
+    def begin(self, layer: QgsVectorLayer, edits: ReviewEdits, objects: Objects, sampled: bool) -> None:
         """Start a review of objects; `sampled`: they were drawn at random to estimate the precision."""
-        self._layer, self._edits, self._candidates = layer, edits, candidates
+        self._layer, self._edits, self._objects = layer, edits, objects
         self.sampled = sampled
         self._framing = Framing(self._canvas)
         self._tool = BoxTool(self._canvas)
@@ -115,7 +115,7 @@ class ReviewPage(QWidget):
         self.order.setVisible(not sampled)
         self._canvas.installEventFilter(self)
         self._canvas.viewport().installEventFilter(self)
-        self._queue = Queue.of(candidates, sampled or bool(self.order.currentData()))
+        self._queue = Queue(self._ordered(), objects.states)
         self._show(True)
         self.setFocus()
 
@@ -128,7 +128,7 @@ class ReviewPage(QWidget):
         self._tool.end()
         self._tool.deleteLater()
         self._framing.close()
-        self._layer = self._edits = self._framing = self._tool = None
+        self._layer = self._edits = self._objects = self._framing = self._tool = None
 
     def estimate(self) -> tuple[int, int]:
         """How many are right as they are, of how many that were decided without doubt."""
@@ -205,7 +205,7 @@ class ReviewPage(QWidget):
 
     def _decide(self, fid: int, state: str) -> None:
         self._stop_drawing()
-        self._queue.states[fid] = state
+        self._queue.decide(fid, state)
         self._queue.go_on()
         self.changed.emit()
         self._show(True)
@@ -245,7 +245,7 @@ class ReviewPage(QWidget):
         name = self._current_class()
         added: list[int] = []
         if self._try(lambda: added.append(self._edits.draw(box, name))):
-            self._queue.states[added[0]] = DRAWN
+            self._queue.decide(added[0], DRAWN)
             self.changed.emit()
             self._show(False)
 
@@ -258,7 +258,7 @@ class ReviewPage(QWidget):
             fid = done[0]
             if fid is not None:
                 state = self._edits.feature(fid)[REVIEW]
-                self._queue.states[fid] = "" if QgsVariantUtils.isNull(state) else str(state)
+                self._queue.decide(fid, "" if QgsVariantUtils.isNull(state) else str(state))
                 self._queue.go_to(fid)
             self.changed.emit()
             self._show(True)
@@ -278,15 +278,14 @@ class ReviewPage(QWidget):
             return str(self._edits.feature(fid)["class"])
         return str(self._class_buttons[0].property("class_name")) if self._class_buttons else ""
 
+    def _ordered(self) -> list[int]:
+        by_place = self.sampled or bool(self.order.currentData())
+        return self._objects.by_place if by_place else self._objects.least_sure_first
+
     def _reorder(self) -> None:
         if self._layer is None:
             return
-        states = dict(self._queue.states)
-        self._queue = Queue.of(
-            [Candidate(each.fid, each.x, each.y, each.score, states.get(each.fid, "")) for each in self._candidates],
-            bool(self.order.currentData()),
-        )
-        self._queue.states.update(states)
+        self._queue = Queue(self._ordered(), self._queue.states)
         self._show(True)
         self.setFocus()
 
@@ -303,7 +302,7 @@ class ReviewPage(QWidget):
         for button in (self.accept, self.reject, self.doubt, self.skip, self.redraw, *self._class_buttons):
             button.setEnabled(there)
         self.undo.setEnabled(self._edits.can_undo)
-        self.train.setEnabled(any(self._queue.states.values()))
+        self.train.setEnabled(bool(self._queue.states))
         self.hint.setText(self._hint())
         if not there:
             self.object.setText(
@@ -328,11 +327,8 @@ class ReviewPage(QWidget):
         return f'<span style="font-size:large"><b>{square}{name}</b></span><br>{rest}'
 
     def _said(self) -> str:
-        states = (ACCEPTED, REJECTED, CHANGED, DOUBTFUL)
+        states = (ACCEPTED, REJECTED, CHANGED, DOUBTFUL, DRAWN)
         parts = [f"{self._queue.count(state)} {state_word(state)}" for state in states if self._queue.count(state)]
-        drawn = sum(1 for state in self._queue.states.values() if state == DRAWN)
-        if drawn:
-            parts.append(f"{drawn} {state_word(DRAWN)}")
         return " · ".join(parts)
 
     def _hint(self) -> str:

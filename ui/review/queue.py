@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Optional  # Python 3.9 evaluates these hints at run time
 
 SAMPLE = 30
@@ -22,57 +24,89 @@ class Candidate:
     state: str = ""
 
 
-@dataclass
+@dataclass(frozen=True)
+class Objects:
+    """Objects to review in both orders, as feature ids; states of those that have one; the first number without one."""
+
+    least_sure_first: list[int]
+    by_place: list[int]
+    states: dict[int, str]
+    next_id: int
+
+    @staticmethod
+    def of(candidates: Sequence[Candidate], next_id: int) -> Objects:
+        """Put candidates in order."""
+        return Objects(
+            [each.fid for each in least_sure_first(candidates)],
+            [each.fid for each in along_a_curve(candidates)],
+            {each.fid: each.state for each in candidates if each.state},
+            next_id,
+        )
+
+
 class Queue:
     """Objects in the order of the review, the place of the current one, and the state of each."""
 
-    order: list[int]
-    states: dict[int, str] = field(default_factory=dict)
-    place: int = 0
-
-    @staticmethod
-    def of(candidates: Sequence[Candidate], by_place: bool) -> Queue:
-        """Begin at the first without a state; `by_place`: neighbours follow one another, else least sure first."""
-        ordered = along_a_curve(candidates) if by_place else least_sure_first(candidates)
-        queue = Queue([each.fid for each in ordered], {each.fid: each.state for each in candidates if each.state})
-        queue.place = -1
-        queue.go_on()
-        return queue
+    def __init__(self, order: Sequence[int] = (), states: Mapping[int, str] | None = None) -> None:
+        """Begin at the first object without a state."""
+        self.order = list(order)
+        self._members = set(self.order)
+        self._states = dict(states or {})
+        self._counts = Counter(self._states.values())
+        self._outside: Counter[str] = Counter(state for fid, state in self._states.items() if fid not in self._members)
+        self._place = -1
+        self.go_on()
 
     @property
     def current(self) -> int | None:
         """Feature to look at; None at the end."""
-        return self.order[self.place] if 0 <= self.place < len(self.order) else None
+        return self.order[self._place] if 0 <= self._place < len(self.order) else None
 
     @property
     def decided(self) -> int:
         """How many of the queue have a state."""
-        return sum(1 for fid in self.order if self.states.get(fid))
+        return sum(self._counts.values()) - sum(self._outside.values())
+
+    @property
+    def states(self) -> Mapping[int, str]:
+        """State by feature, also of objects that were drawn meanwhile."""
+        return self._states
 
     def count(self, *states: str) -> int:
-        """How many of the queue have one of these states."""
-        return sum(1 for fid in self.order if self.states.get(fid) in states)
+        """How many objects have one of these states."""
+        return sum(self._counts[state] for state in states)
+
+    def decide(self, fid: int, state: str) -> None:
+        """Set the state of an object, "" for none."""
+        before = self._states.pop(fid, "")
+        for counts in (self._counts, *([] if fid in self._members else [self._outside])):
+            if before:
+                counts[before] -= 1
+            if state:
+                counts[state] += 1
+        if state:
+            self._states[fid] = state
 
     def go_on(self) -> None:
         """Go to the next object without a state, around the end to those that were skipped; past the end if none is."""
-        after = [*range(self.place + 1, len(self.order)), *range(0, max(self.place, 0))]
-        self.place = next((place for place in after if not self.states.get(self.order[place])), len(self.order))
+        after = chain(range(self._place + 1, len(self.order)), range(max(self._place, 0)))
+        self._place = next((place for place in after if self.order[place] not in self._states), len(self.order))
 
     def skip(self) -> None:
         """Leave the current object for later."""
-        here = self.place
+        here = self._place
         self.go_on()
-        if self.place == len(self.order) and here < len(self.order) and not self.states.get(self.order[here]):
-            self.place = here  # the only one left
+        if self._place == len(self.order) and here < len(self.order) and self.order[here] not in self._states:
+            self._place = here  # the only one left
 
     def step(self, by: int) -> None:
         """Go on or back by some objects, whatever their state."""
-        self.place = min(max(self.place + by, 0), max(len(self.order) - 1, 0))
+        self._place = min(max(self._place + by, 0), max(len(self.order) - 1, 0))
 
     def go_to(self, fid: int) -> None:
         """Make an object the current one, where it belongs to the queue."""
-        if fid in self.order:
-            self.place = self.order.index(fid)
+        if fid in self._members:
+            self._place = self.order.index(fid)
 
 
 def least_sure_first(candidates: Iterable[Candidate]) -> list[Candidate]:

@@ -104,27 +104,23 @@ def test_what_cannot_keep_a_review_is_refused(found, tmp_path):
         require_reviewable(QgsVectorLayer(str(tmp_path / "pools.shp"), "pools"))
 
 
-def read(layer, shown, of_model=False):
-    work = reading(layer, origin_of(layer), shown, of_model)
+def read(layer, shown, sampled=False):
+    work = reading(layer, origin_of(layer), shown, sampled)
     return work(Work("reading", work))
 
 
 def test_what_is_shown_is_reviewed_and_what_was_found_is_sampled(found):
     objects = read(found, Filter(0.4))
-    assert [each.fid for each in objects.candidates] == [1, 2, 3]
+    assert sorted(objects.least_sure_first) == [1, 2, 3]
     assert objects.next_id == 6
     edits = ReviewEdits(found, origin_of(found), objects.next_id)
     edits.mark(2, "rejected")
     edits.mark(5, "accepted")
     edits.draw(QgsRectangle(*ORIGIN, ORIGIN[0] + 5, ORIGIN[1] + 5), "pool")
-    assert [(each.fid, each.state) for each in read(found, Filter(0.4)).candidates] == [
-        (1, ""),
-        (2, "rejected"),
-        (3, ""),
-        (5, "accepted"),
-        (6, "drawn"),
-    ]
-    sampled = read(found, Filter(0.4), of_model=True)
-    assert [each.fid for each in sampled.candidates] == [1, 2, 3]
+    again = read(found, Filter(0.4))
+    assert sorted(again.by_place) == sorted(again.least_sure_first) == [1, 2, 3, 5, 6]
+    assert again.states == {2: "rejected", 5: "accepted", 6: "drawn"}
+    sampled = read(found, Filter(0.4), sampled=True)
+    assert sorted(sampled.by_place) == [1, 2, 3]
     assert sampled.next_id == 7
     assert found.getFeature(6)["score"] == NULL
