@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qgis.core import QgsApplication
 from qgis.gui import QgisInterface
@@ -53,6 +53,7 @@ class TilehawkPlugin:
         self.toolbar = self.iface.addToolBar("Tilehawk")
         self.toolbar.setObjectName("tilehawkToolbar")
         self.toolbar.addAction(self.action)
+        self.runs.again.asked.connect(self.detect_again)
         self.results = ResultsDesk(self.iface)
         self.toolbar.addAction(self.results.action)
         self.runs.review_asked.connect(self.results.review)
@@ -76,7 +77,7 @@ class TilehawkPlugin:
             self.toolbar.deleteLater()
             self.iface.removePluginRasterMenu("Tilehawk", self.action)
             self.action.deleteLater()
-            self.runs.cancel_all()
+            self.runs.close()
             self.iface.unregisterOptionsWidgetFactory(self.options)
             del self.training, self.results, self.toolbar, self.action, self.runs, self.options
         QgsApplication.processingRegistry().removeProvider(self.provider)
@@ -98,3 +99,8 @@ class TilehawkPlugin:
         """Open the Detect dialog with a model, such as one that has just been trained."""
         self.show_dialog()
         self.dialog.form.model.set_path(model)
+
+    def detect_again(self, parameters: dict[str, Any]) -> None:
+        """Open the Detect dialog as it was filled in for an earlier run."""
+        self.show_dialog()
+        self.dialog.form.set_parameters(parameters)

@@ -14,6 +14,7 @@ from qgis.core import (
     QgsProcessingOutputLayerDefinition,
     QgsProject,
     QgsRasterLayer,
+    QgsReferencedRectangle,
 )
 from qgis.gui import (
     QgsAbstractProcessingParameterWidgetWrapper,
@@ -29,7 +30,7 @@ from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from ..core.job.card import ModelCard
-from .area_picker import AreaPicker
+from .area_picker import WHOLE, AreaPicker
 from .class_picker import ClassPicker
 from .model_picker import ModelPicker
 from .settings import read_settings
@@ -101,6 +102,30 @@ class DetectForm(QWidget):
     def set_raster(self, layer: QgsMapLayer | str) -> None:
         """Choose the raster: a layer of the project, or a file's path."""
         self._wrappers["INPUT"].setParameterValue(layer, project_context())
+
+    def set_parameters(self, values: dict[str, Any]) -> None:
+        """Fill the form in as for an earlier run, its output left out, which stands already.
+
+        `values` as `asMap` of the algorithm gives them; what is not among them takes its default.
+        """
+        context = project_context()
+        for name, wrapper in self._wrappers.items():
+            default = self._algorithm.parameterDefinition(name).defaultValue()
+            wrapper.setParameterValue(values.get(name, default), context)
+        if values.get("MODEL"):
+            self.model.set_path(str(values["MODEL"]))
+        self.classes.choose([name.strip() for name in str(values.get("CLASSES") or "").split(",") if name.strip()])
+        self.threshold.setValue(values.get("THRESHOLD", self.threshold.clearValue()))
+        self.area.choose(WHOLE)
+        if values.get("EXTENT"):
+            extent = self._algorithm.parameterAsExtent(values, "EXTENT", context)
+            crs = self._algorithm.parameterAsExtentCrs(values, "EXTENT", context)
+            self.area.set_rectangle(QgsReferencedRectangle(extent, crs))
+        mask = values.get("MASK")
+        layer = self._algorithm.parameterAsVectorLayer(values, "MASK", context) if mask else None
+        if layer is not None:
+            self.area.set_layer(layer)
+            self.area.selected_only.setChecked(isinstance(mask, dict) and bool(mask.get("selected_features_only")))
 
     def refresh(self, active: QgsMapLayer | None) -> None:
         """Take up what has changed outside: models, folders, and the layer active in QGIS where it is a raster."""

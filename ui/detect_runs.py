@@ -26,6 +26,7 @@ from .algorithms.preparing import prepare
 from .algorithms.reporting import LiveFeedback
 from .environment_tasks import cancel_tasks
 from .live_boxes import LiveBoxes
+from .run_again import RunAgain
 from .wording import duration, tr
 
 ALGORITHM = "tilehawk:detect"
@@ -37,7 +38,8 @@ class DetectRun(QObject):
 
     It owns the context and the feedback that the task uses, and never touches the task again. Signals come in the main
     thread: `progressed` (percent), `said` (where it is), `found` (an event of boxes), `ended` (ok, sentence for the
-    user; empty when cancelled). `layer`: the result in the project, once it has ended well.
+    user; empty when cancelled). `layer`: the result in the project, once it has ended well. `inputs`: the parameters
+    as they can be stored.
     """
 
     progressed = pyqtSignal(float)
@@ -118,6 +120,7 @@ class DetectRun(QObject):
         command, ok = self._algorithm.asQgisProcessCommand(self._parameters, self._context)
         if ok:
             self._history["process_command"] = command
+        self.inputs = self._history["parameters"].get("inputs", {})
         self._history_id, _ = QgsGui.historyProviderRegistry().addEntry("processing", self._history)
         QgsGui.instance().processingRecentAlgorithmLog().push(self._algorithm.id())
 
@@ -138,6 +141,7 @@ class DetectRuns(QObject):
         self._iface = iface
         self._runs: list[DetectRun] = []
         self._boxes: dict[DetectRun, LiveBoxes] = {}
+        self.again = RunAgain(iface)
 
     def start(self, parameters: dict[str, Any]) -> DetectRun:
         """Start a run; raises InvalidJob with a sentence."""
@@ -148,8 +152,9 @@ class DetectRuns(QObject):
         self._runs = [*(known for known in self._runs if known.running), run]
         return run
 
-    def cancel_all(self) -> None:
+    def close(self) -> None:
         """Cancel whatever runs and wait shortly for the end of it, for unloading and for QGIS's exit."""
+        self.again.close()
         cancel_tasks()
         running = [run for run in self._runs if run.running]
         for run in running:
@@ -184,6 +189,8 @@ class DetectRuns(QObject):
         QApplication.alert(self._iface.mainWindow())  # for who works in another window meanwhile
         bar = self._iface.messageBar()
         if ok:
+            if run.layer is not None:
+                self.again.remember(run.layer, run.inputs)
             self._tell_success(sentence, run.layer)
         elif sentence:
             bar.pushMessage("Tilehawk", sentence, Qgis.MessageLevel.Critical, 0)

@@ -322,3 +322,29 @@ def test_an_event_of_another_question_is_passed_over(dialog):
     stranger: Event = {"event": "preflight", "tiles": 99}
     dialog._hear(-1, stranger)
     assert dialog.card.facts == facts
+
+
+def test_a_result_can_be_detected_again(dialog, plugin, qgis_iface, stand_in, raster_layer, canvas):
+    rectangle = QgsReferencedRectangle(QgsRectangle(480010, 3759960, 480030, 3759980), raster_layer.crs())
+    dialog.form.area.set_rectangle(rectangle)
+    dialog.form.slider.setValue(25)
+    dialog.form.classes.choose(["tree"])
+    first = dialog.form.parameters()
+    click(dialog.run_button)
+    wait_until(lambda: not dialog._run.running)
+    layer = dialog._run.layer
+    dialog.form.set_parameters({})  # all as it comes
+    assert "EXTENT" not in dialog.form.parameters()
+    qgis_iface.setActiveLayer(layer)
+    plugin.runs.again.action.trigger()
+    again = dialog.form.parameters()
+    assert again["EXTENT"].crs() == rectangle.crs()
+    assert QgsRectangle(again["EXTENT"]) == QgsRectangle(rectangle)
+    for name in ("MODEL", "THRESHOLD", "CLASSES"):
+        assert again[name] == first[name]
+    click(dialog.run_button)
+    wait_until(lambda: not dialog._run.running)
+    one, other = stand_in.jobs()
+    assert (one.extent, one.classes, one.raster, one.threshold) == (
+        other.extent, other.classes, other.raster, other.threshold,
+    )  # fmt: skip

@@ -31,7 +31,10 @@ def parameters() -> list[QgsProcessingParameterDefinition]:
     basic = [
         _told(
             QgsProcessingParameterRasterLayer("INPUT", tr("Raster")),
-            tr("Aerial or satellite image to look at: a raster file of any size, type and coordinate system."),
+            tr(
+                "Aerial or satellite image to look at: a raster of any size, type and coordinate system. Of an online "
+                "map the part that is needed is fetched first."
+            ),
         ),
         _told(
             QgsProcessingParameterFile(
