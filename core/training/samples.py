@@ -47,7 +47,14 @@ class Sampler:
     def sample(self, epoch: int, index: int) -> tuple[Tensor, Detections]:
         """Crop number `index` of an epoch: uint8 (C, T, T) and its truth."""
         random = np.random.default_rng([self.seed, epoch, index])
-        size = self.tile_px
+        if self.augmentation.mosaic and random.uniform() < self.augmentation.mosaic:
+            image, truth = self._mosaic(random)
+        else:
+            image, truth = self._cut(random, self.tile_px)
+        return change_colours(torch.from_numpy(np.ascontiguousarray(image)), self.augmentation, random), truth
+
+    def _cut(self, random: np.random.Generator, size: int) -> tuple[np.ndarray, Detections]:
+        """A square of `size` px out of a picture, scaled and turned: uint8 (C, size, size) and what it shows."""
         stretch = self.augmentation.scale ** random.uniform(-1, 1)
         side = size / stretch
         picture, anchor = self._place(random)
@@ -65,8 +72,18 @@ class Sampler:
         if self.augmentation.turns:
             image, boxes = turn(image, boxes, int(random.integers(4)), bool(random.integers(2)))
         truth = Detections(boxes, picture.truth.scores, picture.truth.labels, picture.truth.ignore)
-        tensor = change_colours(torch.from_numpy(np.ascontiguousarray(image)), self.augmentation, random)
-        return tensor, visible(truth, size, LEAST_VISIBLE)
+        return image, visible(truth, size, LEAST_VISIBLE)
+
+    def _mosaic(self, random: np.random.Generator) -> tuple[np.ndarray, Detections]:
+        """Four cuts of half the side, each at its own place, so that one sample shows more kinds of ground."""
+        half = self.tile_px // 2
+        image = np.empty((len(self.fill), self.tile_px, self.tile_px), np.uint8)
+        image[:] = self.fill[:, None, None]
+        truths = []
+        for x, y in ((0, 0), (half, 0), (0, half), (half, half)):
+            image[:, y : y + half, x : x + half], truth = self._cut(random, half)
+            truths.append(truth.moved(x, y))
+        return image, Detections.concatenate(truths)
 
     def batches(
         self, epoch: int, steps: int, batch_size: int, *, first: int = 0, rank: int = 0, team: int = 1

@@ -176,3 +176,26 @@ def test_an_object_larger_than_the_tile_is_shown_in_part():
     _, truth = made.sample(0, 1)
     assert len(truth) == 1
     assert truth.boxes[0] == pytest.approx([0, 0, 32, 32], abs=32)
+
+
+def test_a_mosaic_shows_four_places_with_their_objects():
+    """Each picture is all of one grey, with one white object."""
+    pictures = [painted([[30, 20, 44, 30]]) for _ in range(6)]
+    for grey, picture in enumerate(pictures):
+        picture.values[picture.values == 0] = 20 * grey + 10
+    made = Sampler(pictures, 64, FILL, replace(NO_AUGMENTATION, mosaic=1.0, turns=1), 0)
+    greys, objects = set(), 0
+    for index in range(30):
+        image, truth = made.sample(0, index)
+        assert image.shape == (3, 64, 64)
+        quarters = [image[0, y : y + 32, x : x + 32] for y in (0, 32) for x in (0, 32)]
+        shown = {int(quarter[(quarter != 255) & (quarter != 7)].median()) for quarter in quarters}
+        greys |= shown
+        objects += len(truth)
+        for x0, y0, x1, y1 in truth.boxes.astype(int):
+            assert (image[0, y0:y1, x0:x1] == 255).all()
+    assert len(greys) == 6
+    assert objects > 60
+    plain = Sampler(pictures, 64, FILL, replace(NO_AUGMENTATION, mosaic=0.5), 0)
+    mixed = sum(len(plain.sample(0, index)[1]) > 1 for index in range(60))
+    assert 10 < mixed < 50
