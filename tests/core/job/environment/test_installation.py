@@ -162,10 +162,11 @@ def test_killed_in_a_step_it_goes_on_from_there(environment, options, told, inde
 
 @pytest.fixture
 def fetched_uv(index, machine, uv_program, monkeypatch):
-    """No uv on the PATH: its wheel lies on the index, with the real program in it."""
+    """No uv on the PATH: its wheel lies on the index, with a program in it that leads to the real one."""
     (machine / "uv").unlink()
     name = wheel_for(platform_tag())[0].rpartition("/")[2]
-    content = make_wheel("uv", VERSION, more={f"uv-{VERSION}.data/scripts/uv": uv_program.read_bytes()})
+    program = f'#!/bin/sh\nexec "{uv_program}" "$@"\n'.encode()
+    content = make_wheel("uv", VERSION, more={f"uv-{VERSION}.data/scripts/uv": program})
     index.files[f"/files/simple/{name}"] = content
     index.pages["/simple/uv/"] = [f"/files/simple/{name}"]
     known = {tag: (f"{index.origin}/{name}", hashlib.sha256(content).hexdigest()) for tag in WHEELS}
