@@ -57,7 +57,7 @@ class TrainAlgorithm(QgsProcessingAlgorithm):
 
     def icon(self) -> QIcon:
         """Icon in the toolbox."""
-        return icon()
+        return icon("train")
 
     def flags(self) -> Qgis.ProcessingAlgorithmFlags:
         """Runs in the background and can be cancelled."""

@@ -24,7 +24,7 @@ class TrainingDesk:
         """`detect_with`: opens the Detect dialog with the model of a path."""
         self._iface, self._detect_with = iface, detect_with
         self.dialog: TrainDialog | None = None
-        self.action = QAction(icon(), tr("Train a model…"), iface.mainWindow())
+        self.action = QAction(icon("train"), tr("Train a model…"), iface.mainWindow())
         self.action.setObjectName("tilehawkTrain")
         self.action.setToolTip(tr("Learn from labelled objects to find others like them (Tilehawk)"))
         self.action.triggered.connect(lambda _checked: self.show())

@@ -54,7 +54,7 @@ class TrainDialog(QDialog):
         super().__init__(iface.mainWindow())
         self.setObjectName("tilehawkTrainDialog")
         self.setWindowTitle(tr("Train a model"))
-        self.setWindowIcon(icon())
+        self.setWindowIcon(icon("train"))
         self._iface = iface
         self._run: AlgorithmRun | None = None
         self._model = ""
