@@ -16,25 +16,27 @@ def best_witnessed(boxes: np.ndarray, tiles: np.ndarray, lattice: Lattice) -> np
     Near the edge of a tile a network lacks half of what it judges by: parts of things look like whole ones there, and
     a thing is seen that is none. A tile that sees the place better shows the object itself, or nothing because there
     is nothing. Clearly farther: the centre lies beyond the middle between both edges by more than a box of the other
-    tile may be off, so that both cannot leave an object to each other. On trained models this raised F1 near seams by
-    .009 for pools and halved the objects that come and go with the choice of tiles; with the simulated ideal detector,
-    which sees equally well everywhere, AP50 rose by .003.
+    tile may be off, so that both cannot leave an object to each other. With the bundled model F1 of pools
+    rose from .927 to .936, and half as many objects came and went with the choice of tiles; with the simulated ideal
+    detector, which sees equally well everywhere, AP50 rose by .003.
     """
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    own = lattice.depth(tiles, centres)
-    needed = own + 2 * np.maximum(CUT_PX, CUT_PART * (boxes[:, 2:] - boxes[:, :2]).min(axis=1))
     limits = lattice.shared[tiles]
     within = np.empty(boxes.shape, bool)
     np.less_equal(boxes[:, 2:], limits[:, :2], out=within[:, :2])
     np.greater_equal(boxes[:, :2], limits[:, 2:], out=within[:, 2:])
-    counts = np.ones(len(boxes), bool)
+    counts, seen_twice = np.ones(len(boxes), bool), np.flatnonzero(within.any(axis=1))
+    boxes, tiles, within = boxes[seen_twice], tiles[seen_twice], within[seen_twice]
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    margin = np.maximum(CUT_PX, CUT_PART * (boxes[:, 2:] - boxes[:, :2]).min(axis=1))
+    needed = lattice.depth(tiles, centres) + 2 * margin
     for sides in SIDES:
         some = np.flatnonzero(within[:, sides].all(axis=1))
         others = lattice.beyond(tiles[some], sides)
         farther = lattice.depth(others, centres[some]) > needed[some]
         known = np.flatnonzero((others >= 0) & lattice.active[others] & farther)
         some, others = some[known], others[known]
-        counts[some[~cut_sides(boxes[some], lattice.views[others]).any(axis=1)]] = False
+        whole = ~cut_sides(boxes[some], lattice.views[others]).any(axis=1)
+        counts[seen_twice[some[whole]]] = False
     return counts
 
 

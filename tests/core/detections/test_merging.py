@@ -48,7 +48,7 @@ def fit(a, b):
 def cut(a, side):
     width = a["box"][side % 2 + 2] - a["box"][side % 2]
     inside = (a["box"][side] - a["view"][side]) * (1 if side < 2 else -1)
-    return inside <= max(2, 0.15 * width)
+    return inside <= max(2, 0.2 * width)
 
 
 def depth(box, view):
@@ -59,7 +59,7 @@ def depth(box, view):
 def seen_better(part, views):
     """Another tile sees all of the box, and its centre clearly farther from the edge."""
     box, (tile,) = part["box"], part["tiles"]
-    clearly = 2 * max(2, 0.15 * min(box[2] - box[0], box[3] - box[1]))
+    clearly = 2 * max(2, 0.2 * min(box[2] - box[0], box[3] - box[1]))
     for other, view in enumerate(views):
         uncut = not any(cut({"box": box, "view": view}, side) for side in range(4))
         if other != tile and uncut and depth(box, view) > depth(box, views[tile]) + clearly:
@@ -351,7 +351,7 @@ def test_agrees_with_an_independent_simulation_on_its_scenes(name, monkeypatch):
         return found[np.array([len(o["tiles"]) > 1 or not seen_better(o, views) for o in objects])]
 
     monkeypatch.setattr(sim, "join", join_and_drop)
-    ours, (box, score) = merger.finish(), sim.merge(d, sim.Rule())
+    ours, (box, score) = merger.finish(), sim.merge(d, sim.Rule(margin=0.2))
     assert len(ours) < len(d.score)
     theirs = Detections(box.round(6), score, np.zeros(len(box), np.int64))
     assert as_set(Detections(ours.boxes.round(6), ours.scores, ours.labels)) == as_set(theirs)
