@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from .device import Backend
 from .network import RetinaNetwork
+from .packing import pack
 
 Maps = tuple[list[Tensor], list[Tensor]]
+EXAMPLE_PX = 128  # side of the picture that tracing needs
 GRAPH_AFTER = 8  # batches of one shape; a short run is done by then, and cuDNN has chosen its kernels
 MAX_GRAPHS = 4  # each holds the memory of a batch
 
@@ -36,15 +38,19 @@ def open_forward(network: RetinaNetwork, backend: Backend) -> Forward:
 
 
 class TorchForward:
-    """The network as torch runs it, in the backend's number format, channels last."""
+    """The network as torch runs it, in the backend's number format, channels last; packed where a processor can."""
 
     def __init__(self, network: RetinaNetwork, backend: Backend) -> None:
         self.dtype = backend.dtype
         self.network = network.to(backend.device, backend.dtype, memory_format=torch.channels_last)
+        self._run: nn.Module = self.network
+        if backend.device.type == "cpu":
+            example = torch.zeros(1, network.backbone.body.conv1.in_channels, EXAMPLE_PX, EXAMPLE_PX, dtype=self.dtype)
+            self._run = pack(self.network, example.contiguous(memory_format=torch.channels_last)) or self.network
 
     def __call__(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Images (N, C, H, W) float32 to logits (N, A * classes, h, w) and deltas (N, A * 4, h, w)."""
-        return self.network(images.to(self.dtype, memory_format=torch.channels_last))
+        return self._run(images.to(self.dtype, memory_format=torch.channels_last))
 
     def forget(self) -> None:
         """Nothing is held."""
@@ -127,7 +133,7 @@ class OpenVinoForward:
         from openvino.frontend import FrontEndManager
         from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-        example = torch.zeros(1, network.backbone.body.conv1.in_channels, 128, 128)
+        example = torch.zeros(1, network.backbone.body.conv1.in_channels, EXAMPLE_PX, EXAMPLE_PX)
         with torch.inference_mode(False), torch.no_grad():
             traced = TorchScriptPythonDecoder(Listed(network.float().cpu()), example_input=(example,))
         reader = FrontEndManager().load_by_framework("pytorch")  # openvino.convert_model would call home
