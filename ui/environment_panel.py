@@ -68,31 +68,19 @@ class EnvironmentPanel(QWidget):
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self.refresh)
-        running = running_installation()
-        if running is not None:
-            self._follow(running)
         self.refresh()
 
     def refresh(self) -> None:
         """Show what the environment is now."""
+        running = running_installation()
+        if self._task is None and running is not None:
+            self._follow(running)
         settings = self._settings()
         state = own_environment(settings).state()
         if self._task is not None:
             state = State(INSTALLING, tr("It is being installed in the background; QGIS stays usable."))
         self._show_kind(state.kind)
-        sentence = self._outcome or _about(state)
-        try:
-            chosen = chosen_python(settings)
-            if chosen is not None:
-                own = sentence
-                sentence = tr("Detection runs in '{path}', not in Tilehawk's own environment.").format(path=chosen)
-                if state.kind == NOT_INSTALLED and not self._outcome:
-                    self.title.setText(tr("Not needed"))
-                else:
-                    sentence = f"{sentence} {own}"
-        except WorkerError as problem:
-            sentence = f"{problem} {sentence}"
-        self.sentence.setText(sentence)
+        self._show_sentence(settings, state)
         if state.kind == INSTALLING and self._task is None:
             self._later.start(LOOK_MS)
         if state.kind in (NOT_INSTALLED, BROKEN, OUTDATED):
@@ -101,6 +89,22 @@ class EnvironmentPanel(QWidget):
             self._planning.ended.connect(self._show_problem)
             start_task(self._planning)
         self.changed.emit()
+
+    def _show_sentence(self, settings: Settings, state: State) -> None:
+        """Say how it is, and which Python detection runs in where that is another."""
+        sentence = self._outcome or _about(state)
+        try:
+            chosen = chosen_python(settings)
+        except WorkerError as problem:
+            self.sentence.setText(f"{problem} {sentence}")
+            return
+        if chosen is not None:
+            instead = tr("Detection runs in '{path}', not in Tilehawk's own environment.").format(path=chosen)
+            needed = state.kind != NOT_INSTALLED or self._outcome
+            sentence = f"{instead} {sentence}" if needed else instead
+            if not needed:
+                self.title.setText(tr("Not needed"))
+        self.sentence.setText(sentence)
 
     def refresh_soon(self) -> None:
         """Look again once the settings have rested for a moment."""

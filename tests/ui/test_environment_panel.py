@@ -208,6 +208,19 @@ def test_an_installation_outlives_the_panel_and_the_next_one_shows_it(panel):
     wait_until(lambda: ended(second))
 
 
+def test_a_panel_that_was_open_before_follows_too(panel):
+    before = EnvironmentPanel(read_settings)
+    before.show()
+    MadeUp.waits = True
+    click(panel.install)
+    wait_until(lambda: "Step 3" in panel.status.text())
+    before.refresh()
+    assert before.status.text().startswith("Step 3 of 5")
+    click(before.cancel)
+    wait_until(lambda: ended(panel) and ended(before))
+    assert before.sentence.text() == panel.sentence.text()
+
+
 def test_another_qgis_that_installs_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(environment_panel, "LOOK_MS", 20)
     with exclusive(tmp_path / "data" / "lock"):
