@@ -37,7 +37,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .
 th, td { text-align: left; padding: .32rem .9rem .32rem 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
 th { font-weight: 600; }
 .numbers td:not(:first-child), .numbers th:not(:first-child) { text-align: right; padding: .32rem 0 .32rem 1.1rem; }
-.numbers tr:last-child td { font-weight: 600; border-bottom: 0; }
+.numbers tr:last-child td { border-bottom: 0; }
 .facts th { color: var(--soft); font-weight: 400; white-space: nowrap; }
 .facts td { overflow-wrap: anywhere; }
 @media print { body { max-width: none; padding: 0; font-size: 11px; } h2 { break-after: avoid; }
@@ -75,7 +75,7 @@ def headline(figures: Mapping[str, str]) -> str:
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of numbers: the first column names, the last row sums up."""
+    """A table of numbers, whose first column names the rows."""
     head = "".join(f"<th>{escape(title)}</th>" for title in titles)
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return (

@@ -196,7 +196,8 @@ def _wrong(judged: Judged, place: Place, classes: Sequence[str]) -> str:
     box = kept.boxes[place.row]
     said = f"{classes[kept.labels[place.row]]} of score {kept.scores[place.row]:.2f}, {_size(box)}"
     if place.other >= 0:
-        said += f"; overlaps a {classes[truth.labels[place.other]]} by {place.overlap:.2f}"
+        again = "" if judged.missed[place.other] else ", which another detection found"
+        said += f"; overlaps a {classes[truth.labels[place.other]]} by {place.overlap:.2f}{again}"
     return _chip(judged, box, FALSE, said)
 
 

@@ -27,7 +27,7 @@ FIGURES = {
     "recall": "recall",
     "f1": "F1",
 }
-TOLD_ELSEWHERE = ("anchors", "recipe", "history")
+TOLD_ELSEWHERE = ("anchors", "recipe", "history", "labels", "areas", "seconds")
 MOST_LETTERS = 600  # of one value
 
 
@@ -46,7 +46,7 @@ def training_page(card: ModelCard, history: Sequence[Mapping[str, float]], looks
         section("Training", row(learning_curves(history, card.metrics.get("epoch")))),
         _sizes(card.training.get("anchors") or {}),
         section("Model", facts(_model(card))),
-        section("Training data", facts(_data(card)), paragraph("; ".join(card.credits), "soft")),
+        section("Training data", facts(_data(card))),
         section("Settings", facts(_told(card.training.get("recipe") or {}))),
     ]
     return page(card.title or card.name, parts)
@@ -142,12 +142,27 @@ def _model(card: ModelCard) -> dict[str, str]:
 
 
 def _data(card: ModelCard) -> dict[str, str]:
-    return _told({key: value for key, value in card.training.items() if key not in TOLD_ELSEWHERE})
+    training = card.training
+    labels = [f"{file['name']} (SHA-256 {file['sha256'][:12]}…)" for file in training.get("labels") or ()]
+    areas = [
+        f"{abs(south):g}° {'S' if south < 0 else 'N'}, {abs(west):g}° {'W' if west < 0 else 'E'}"
+        for west, south, *_ in training.get("areas") or ()
+    ]
+    seconds = training.get("seconds")
+    rest = {key: value for key, value in training.items() if key not in TOLD_ELSEWHERE}
+    return {
+        "Labels": _cut(", ".join(labels)),
+        "South-west corners of the ground": _cut("; ".join(areas)),
+        **_told(rest),
+        "Duration": "" if seconds is None else f"{seconds // 60:,} min {seconds % 60} s",
+        "Credits": "; ".join(card.credits),
+    }
 
 
 def _told(values: Mapping[str, Any]) -> dict[str, str]:
     """Names and values as text; long ones are cut."""
-    return {key.replace("_", " "): _text(value) for key, value in values.items() if value not in (None, "", (), [], {})}
+    kept = {key: value for key, value in values.items() if value not in (None, "", (), [], {})}
+    return {key.replace("_", " ").capitalize(): _text(value) for key, value in kept.items()}
 
 
 def _text(value: Any) -> str:
@@ -161,4 +176,8 @@ def _text(value: Any) -> str:
         text = f"{value:,}"
     else:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"

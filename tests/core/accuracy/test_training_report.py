@@ -26,6 +26,8 @@ CARD = ModelCard(
     training={
         "objects": {"train": 900, "val": 100},
         "seconds": 75,
+        "labels": [{"name": "pools.gpkg", "sha256": "0123456789abcdef" * 4}],
+        "areas": [[13.1, -55.6, 13.2, -55.5]],
         "recipe": {"learning_rate": 7e-4, "epochs": 2},
         "anchors": {
             "objects": 1000,
@@ -69,10 +71,11 @@ def test_everything_about_a_model_is_on_its_page():
     assert "P2, P3" in cells
     assert "train 900, val 100" in cells
     assert "0.0007" in cells
+    assert {"pools.gpkg (SHA-256 0123456789ab…)", "55.6° S, 13.1° E", "1 min 15 s"} <= set(cells)
     words = " ".join(body(text).itertext())
     assert "best: epoch 2" in words
     assert "anchor of 12.6 px" in words
-    assert "Imagery: the county; Labels: us" in words
+    assert "Imagery: the county; Labels: us" in cells
     assert "tub, 10 × 10 px" in words
     assert "pool of score 0.70, 9 × 9 px" in words
 
