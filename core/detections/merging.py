@@ -5,7 +5,7 @@ what both views show, their IoU exceeds AGREE_IOU. Boxes of edge-adjacent tiles 
 each other and are each other's best partner there are parts of one object: connected parts become their bounding
 rectangle, with the highest score. A box that is joined to nothing is dropped where another tile sees all of it, and
 clearly more around it (`witnesses`). Of the objects without a common tile that agree, the best ranked lives. In
-simulated scenes with an ideal detector this rule reached a mean AP50 of .984 (suppression at IoU .5: .858; keeping
+simulated scenes with an ideal detector this rule reached a mean AP50 of .983 (suppression at IoU .5: .858; keeping
 boxes whose centre lies in the tile's core: .865); tests/benchmarks/README.md has the figures of trained models.
 """
 
