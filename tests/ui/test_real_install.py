@@ -1,7 +1,7 @@
 """From nothing to a detection: the packaged plugin in the real QGIS installs its environment, then detects with it.
 
-It needs the package index, and PyTorch in uv's cache, from which files are linked: `make env` puts it there. That takes
-half a minute on a free machine and may take two; without them it is skipped.
+It needs the package index, and PyTorch in uv's cache, from which files are linked: `make env` puts it there; without
+them it is skipped. It is the most costly test: about two minutes on two cores that have other work too.
 """
 
 import json
