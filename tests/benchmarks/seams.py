@@ -9,8 +9,9 @@ than the overlap, and some than a tile. What each tile shows is merged by severa
 `centre`, `nms`), and greedy merging on intersection over the smaller, as SAHI does by default. One row for a rule and a
 kind of run. `near`: objects whose box comes within 64 px of a tile's edge; where all runs of a kind are put together,
 most objects are near in some and elsewhere in others. `duplicates`: unmatched detections that overlap an object already
-found by more than IoU .3. `stable`: of detections 0.1 over the threshold, the share that the reference (tiles of
-512 px without a shift; enlarged: everything in one tile) shows at the threshold, and the other way round.
+found by more than IoU .3; `across seams`: those of them that no tile shows side by side. `stable`: of detections 0.1
+over the threshold, the share that the reference (tiles of 512 px without a shift; enlarged: everything in one tile)
+shows at the threshold, and the other way round.
 
 A second table holds how far the sides of boxes lie from the edge of the tile where the true object goes on beyond it:
 CUT_PX and CUT_PART in core/detections/waiting.py rest on it.
@@ -187,12 +188,22 @@ def f1(counts: np.ndarray) -> float:
     return float(2 * counts[0] / max(2 * counts[0] + counts[1] + counts[2], 1))
 
 
+def one_look(two: np.ndarray, plan: TilePlan, parts: Parts) -> bool:
+    """Tell whether one tile shows both boxes (2, 4), each side within 3 px."""
+    for index, part in parts:
+        shown = part.moved(*plan.window(index)[:2]).boxes
+        if len(shown) and all((np.abs(shown - box).max(axis=1) < 3).any() for box in two):
+            return True
+    return False
+
+
 @dataclass
 class Tally:
     """Counts of found, missed and made-up objects, near seams and elsewhere, and of duplicates."""
 
     counts: np.ndarray  # (2, 3): elsewhere, near; found, made up, missed
     duplicates: int = 0
+    across_seams: int = 0
     detections: int = 0
 
     @property
@@ -200,7 +211,9 @@ class Tally:
         """F1 elsewhere and near seams."""
         return [f1(counts) for counts in self.counts]
 
-    def add(self, found: Detections, truth: Detections, plan: TilePlan, shift: int, at_iou: float) -> None:
+    def add(
+        self, found: Detections, truth: Detections, plan: TilePlan, parts: Parts, shift: int, at_iou: float
+    ) -> None:
         """Count one mosaic: matching is done on everything, then each object counts where it lies."""
         overlaps = find_overlaps(found, truth)
         taken = match(found, truth, at_iou, overlaps).taken
@@ -213,7 +226,10 @@ class Tally:
                 (~seen & (near_true == side)).sum(),
             ]
         again = (overlaps.iou > DUPLICATE_IOU) & seen[overlaps.truth] & (taken[overlaps.detected] < 0)
-        self.duplicates += len(np.unique(overlaps.detected[again]))
+        first = {t: d for d, t in enumerate(taken.tolist()) if t >= 0}
+        pairs = {d: first[t] for d, t in zip(overlaps.detected[again], overlaps.truth[again], strict=True)}
+        self.duplicates += len(pairs)
+        self.across_seams += sum(not one_look(found.boxes[[d, e]] + shift, plan, parts) for d, e in pairs.items())
         self.detections += len(found)
 
 
@@ -237,7 +253,7 @@ def compare(kinds: dict[str, list[Run]], looks: list[tuple[Mosaic, Looks]], thre
                 found = {run: on_mosaic(rule(*seen[run]), mosaic, run[2]) for run in runs}
                 for run in runs[1:] if runs[0][0] == WHOLE else runs:
                     counted = found[run].take(found[run].scores >= threshold)
-                    tally.add(counted, mosaic.truth, seen[run][0], run[2], at_iou)
+                    tally.add(counted, mosaic.truth, *seen[run], run[2], at_iou)
                 for run in runs[1:]:
                     there += kept(found[run], found[runs[0]], threshold)
                     back += kept(found[runs[0]], found[run], threshold)
@@ -252,6 +268,7 @@ def compare(kinds: dict[str, list[Run]], looks: list[tuple[Mosaic, Looks]], thre
                     "objects near": int(tally.counts[1, [0, 2]].sum()),
                     "and elsewhere": int(tally.counts[0, [0, 2]].sum()),
                     "duplicates %": 100 * tally.duplicates / max(tally.detections, 1),
+                    "across seams %": 100 * tally.across_seams / max(tally.detections, 1),
                     "stable": float(there[0] / max(there[1], 1)),
                     "and back": float(back[0] / max(back[1], 1)),
                 }
