@@ -18,7 +18,12 @@ def unfinished_path(target: Union[str, Path], pid: int) -> Path:
 
 
 def remove_unfinished(target: Union[str, Path], pid: int) -> None:
-    """Delete what process `pid` left unfinished for `target`, if anything; parts that a job can resume from stay."""
+    """Delete what process `pid` left unfinished for `target`, if anything; parts that a job can resume from stay.
+
+    A job without a target, "", leaves nothing.
+    """
+    if not str(target):
+        return
     path = unfinished_path(target, pid)
     shutil.rmtree(path, ignore_errors=True)
     with contextlib.suppress(OSError):
@@ -32,7 +37,9 @@ def partial_path(target: Union[str, Path]) -> Path:
 
 
 def partial_record(target: Union[str, Path]) -> Optional[dict[str, Any]]:
-    """Read who wrote the parts for `target`, and for which job; None where there are none."""
+    """Read who wrote the parts for `target`, and for which job; None where there are none, or no target."""
+    if not str(target):
+        return None
     try:
         record = json.loads((partial_path(target) / RECORD).read_text("utf-8"))
     except (OSError, ValueError):

@@ -1,6 +1,7 @@
 """Compute accuracy: what it refuses, what it hands to the worker, and the table and page it gives back."""
 
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,17 @@ def test_the_whole_way_with_the_real_worker(algorithm, values, raster, monkeypat
     page = Path(results["REPORT"]).read_text("utf-8")
     assert "Worst misses" in page
     assert "data:image/png" in page
+
+
+def test_cancel_writes_nothing_also_without_a_report(algorithm, values, context, stand_in):
+    stand_in.plan(seconds=60)
+    feedback = QgsProcessingFeedback()
+    timer = threading.Timer(1.0, feedback.cancel)
+    timer.start()
+    results, _ = run(algorithm, {**values, "REPORT": None}, context, feedback)
+    timer.join()
+    assert results == {}
+    assert not Path(values["OUTPUT"]).exists()
 
 
 def test_jobs_are_told_apart(algorithm, values, context, stand_in):

@@ -27,6 +27,13 @@ def test_removing_takes_a_file_or_a_folder_of_that_process_only(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_job_without_a_target_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    remove_unfinished("", 7)
+    remove_partial("", 7)
+    assert partial_record("") is None
+
+
 def test_parts_are_those_of_one_process(tmp_path):
     target = tmp_path / "out.gpkg"
     folder = partial_path(target)
