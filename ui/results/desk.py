@@ -88,6 +88,7 @@ class ResultsDesk(QObject):
             self.dock.review.problem.connect(self._complain)
             self.dock.review.finished.connect(self.end_review)
             self.dock.review.train_asked.connect(self.train)
+            self.dock.closed.connect(self.end_review)
             self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         chosen = layer or self._iface.activeLayer()
         if origin_of(chosen) is None and self.dock.figures.layer is None:
@@ -114,7 +115,7 @@ class ResultsDesk(QObject):
         dialog = ExportDialog(layer, self.dock.figures.total.text(), self._iface.mainWindow())
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setWindowModality(Qt.WindowModality.WindowModal)
-        dialog.accepted.connect(lambda: self._export(layer, dialog))
+        dialog.accepted.connect(partial(self._export, layer.id(), dialog))
         dialog.open()
 
     def count_by_zone(self) -> None:
@@ -122,15 +123,20 @@ class ResultsDesk(QObject):
         from .zones_dialog import ZonesDialog
 
         found = self.dock.figures.layer
+        if found is None:
+            return
         dialog = ZonesDialog(self._iface.mainWindow())
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setWindowModality(Qt.WindowModality.WindowModal)
-        dialog.accepted.connect(lambda: self._count(found, dialog.zones()))
+        layer_id = found.id()
+        dialog.accepted.connect(lambda: self._count(layer_id, dialog.zones()))
         dialog.open()
 
     def end_review(self) -> None:
         """Go back to the figures, which now know what was said."""
         review, figures = self.dock.review, self.dock.figures
+        if review.layer is None:
+            return
         sampled, (right, total) = review.sampled, review.estimate()
         review.end()
         figures.show_rejected(False)
@@ -170,7 +176,8 @@ class ResultsDesk(QObject):
         work = Work(
             tr("Reading objects"), reading(figures.layer, figures.origin(), figures.filter(), sampled), silent=True
         )
-        work.done.connect(lambda objects: self._begin(figures.layer, objects, sampled))
+        layer = figures.layer
+        work.done.connect(lambda objects: self._begin(layer, objects, sampled))
         work.failed.connect(self._complain)
         start_work(work)
 
@@ -190,9 +197,12 @@ class ResultsDesk(QObject):
         self.dock.review.begin(layer, edits, objects, sampled)
         self.dock.begin_review()
 
-    def _export(self, layer: QgsVectorLayer, dialog: ExportDialog) -> None:
+    def _export(self, layer_id: str, dialog: ExportDialog) -> None:
         from .export import exporting
 
+        layer = QgsProject.instance().mapLayer(layer_id)
+        if layer is None:
+            return
         load = dialog.load.isChecked()
         try:
             work = exporting(layer, dialog.path(), dialog.only_shown.isChecked(), dialog.centres.isChecked())
@@ -204,9 +214,12 @@ class ResultsDesk(QObject):
         task.failed.connect(self._complain)
         start_work(task)
 
-    def _count(self, found: QgsVectorLayer, zones: QgsVectorLayer) -> None:
+    def _count(self, layer_id: str, zones: QgsVectorLayer | None) -> None:
         from .zones import ZoneCount
 
+        found = QgsProject.instance().mapLayer(layer_id)
+        if found is None or zones is None:
+            return
         count = ZoneCount(found, zones, self)
         count.done.connect(self._add)
         count.failed.connect(self._complain)

@@ -56,7 +56,6 @@ class MergeDialog(QDialog):
             layout.addWidget(button)
         self._buttons[MERGE].setChecked(True)
         note = QLabel(tr("Objects that you have reviewed are never changed."))
-        note.setEnabled(False)
         note.setWordWrap(True)
         self.remember = QCheckBox(tr("Do the same from now on, until QGIS is closed"))
         self.remember.setToolTip(tr("Do not ask again in this session"))

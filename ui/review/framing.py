@@ -18,7 +18,7 @@ from qgis.PyQt.QtGui import QColor
 AROUND = 6.0  # shorter side of the map in longer sides of the object
 LEAST_M = 12.0  # the map never shows less, however small the object
 FLIGHT_MS = 220
-FARTHEST = 4.0  # in widths of the map: what is farther is jumped to
+FARTHEST = 1.5  # in widths of the map: what is farther is jumped to
 
 
 class Framing(QObject):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
+from functools import partial
 
 from qgis.core import QgsRectangle, QgsVariantUtils, QgsVectorLayer
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import QEvent, QObject, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QKeyEvent
+from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QComboBox,
     QGridLayout,
@@ -27,7 +26,9 @@ from ..results.filter import ACCEPTED, CHANGED, DOUBTFUL, DRAWN, REJECTED, REVIE
 from ..wording import tr
 from .edits import ReviewEdits
 from .framing import BoxTool, Framing
+from .keys import PageKeys
 from .queue import Objects, Queue
+from .words import decided_words, object_words
 
 MOST_CLASSES = 9
 
@@ -55,7 +56,7 @@ class ReviewPage(QWidget):
         self._tool: BoxTool | None = None
         self._redrawn: int | None = None
         self.sampled = False
-        self._keys: dict[int, Callable[[], None]] = {}
+        self._keys = PageKeys(self, self._actions(), self._undo)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
@@ -80,8 +81,8 @@ class ReviewPage(QWidget):
         self.redraw = self._button(tr("Redraw"), "D", self._redraw, tr("Draw another box for this object"))
         self.new = self._button(tr("New"), "N", self._new, tr("Draw an object that was missed"))
         self.undo = self._button(tr("Undo"), "Ctrl+Z", self._undo, tr("Take the last step back; also Backspace"))
-        self.back = self._button(tr("Back"), "←", lambda: self._step(-1), tr("Look at the object before"))
-        self.forth = self._button(tr("Next"), "→", lambda: self._step(1), tr("Look at the object after"))
+        self.back = self._button(tr("Back"), "←", partial(self._step, -1), tr("Look at the object before"))
+        self.forth = self._button(tr("Next"), "→", partial(self._step, 1), tr("Look at the object after"))
         self.train = self._button(
             tr("Train again with these…"),
             "",
@@ -92,7 +93,6 @@ class ReviewPage(QWidget):
         self._class_buttons: list[QPushButton] = []
         self._classes = QGridLayout()
         self._arrange()
-        self._bind()
 
     @property
     def layer(self) -> QgsVectorLayer | None:
@@ -113,8 +113,7 @@ class ReviewPage(QWidget):
         self._tool.drawn.connect(self._take_box)
         self._make_class_buttons(list(shown_classes(layer)))
         self.order.setVisible(not sampled)
-        self._canvas.installEventFilter(self)
-        self._canvas.viewport().installEventFilter(self)
+        self._keys.watch(self, self._canvas, self._canvas.viewport())
         self._queue = Queue(self._ordered(), objects.states)
         self._show(True)
         self.setFocus()
@@ -123,8 +122,7 @@ class ReviewPage(QWidget):
         """End the review; the map's pointer is what it was."""
         if self._layer is None:
             return
-        self._canvas.removeEventFilter(self)
-        self._canvas.viewport().removeEventFilter(self)
+        self._keys.release()
         self._tool.end()
         self._tool.deleteLater()
         self._framing.close()
@@ -135,37 +133,10 @@ class ReviewPage(QWidget):
         right = self._queue.count(ACCEPTED)
         return right, right + self._queue.count(REJECTED, CHANGED)
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Take the review's keys on the map too, before any shortcut of QGIS's; called by Qt."""
-        return self._take_key(event) or super().eventFilter(watched, event)
-
-    def event(self, event: QEvent) -> bool:
-        """Take the review's keys; called by Qt."""
-        return self._take_key(event) or super().event(event)
-
-    def _take_key(self, event: QEvent) -> bool:
-        if self._layer is None or event.type() not in (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress):
-            return False
-        action = self._action(event)
-        if action is None:
-            return False
-        event.accept()  # an override: the key then comes as a press, and is no shortcut of somebody else's
-        if event.type() == QEvent.Type.KeyPress:
-            action()
-        return True
-
-    def _action(self, event: QKeyEvent) -> Callable[[], None] | None:
-        modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-        if modifiers == Qt.KeyboardModifier.ControlModifier and event.key() == Qt.Key.Key_Z:
-            return self._undo
-        if modifiers:
-            return None
-        if event.key() == Qt.Key.Key_Escape and self._tool.active:
-            return self._stop_drawing
-        return self._keys.get(event.key())
-
-    def _bind(self) -> None:
-        self._keys = {
+    def _actions(self) -> dict[int, Callable[[], None]]:
+        """What each key stands for."""
+        actions = {
+            Qt.Key.Key_Escape: self._stop_drawing,
             Qt.Key.Key_A: self._accept,
             Qt.Key.Key_R: self._reject,
             Qt.Key.Key_U: self._doubt,
@@ -173,11 +144,12 @@ class ReviewPage(QWidget):
             Qt.Key.Key_D: self._redraw,
             Qt.Key.Key_N: self._new,
             Qt.Key.Key_Backspace: self._undo,
-            Qt.Key.Key_Left: lambda: self._step(-1),
-            Qt.Key.Key_Right: lambda: self._step(1),
+            Qt.Key.Key_Left: partial(self._step, -1),
+            Qt.Key.Key_Right: partial(self._step, 1),
         }
         for number in range(MOST_CLASSES):
-            self._keys[Qt.Key.Key_1 + number] = lambda number=number: self._reclass(number)
+            actions[Qt.Key.Key_1 + number] = partial(self._reclass, number)
+        return actions
 
     def _accept(self) -> None:
         self._mark(ACCEPTED)
@@ -295,7 +267,7 @@ class ReviewPage(QWidget):
         self.progress.setRange(0, max(total, 1))
         self.progress.setValue(decided if total else 1)
         self.place.setText(tr("{decided} of {total} decided").format(decided=f"{decided:,}", total=f"{total:,}"))
-        self.tally.setText(self._said())
+        self.tally.setText(decided_words(self._queue))
         fid = self._queue.current
         feature = self._edits.feature(fid) if fid is not None else None
         there = feature is not None and feature.isValid()
@@ -310,26 +282,10 @@ class ReviewPage(QWidget):
             )
             self._framing.hide()
             return
-        self.object.setText(self._words(feature))
+        color, _ = shown_classes(self._layer).get(str(feature["class"]), (None, True))
+        self.object.setText(object_words(feature, color))
         if move:
             self._framing.show(self._layer, feature.geometry())
-
-    def _words(self, feature) -> str:
-        name = escape(str(feature["class"]))
-        color, _ = shown_classes(self._layer).get(str(feature["class"]), (None, True))
-        square = f'<span style="color:{color.name()}">&#9632;</span> ' if color is not None else ""
-        score = feature["score"]
-        sure = "" if QgsVariantUtils.isNull(score) else tr("confidence {score:.2f}").format(score=score)
-        state = feature[REVIEW]
-        known = "" if QgsVariantUtils.isNull(state) or not state else f"<b>{state_word(str(state))}</b>"
-        number = tr("number {id}").format(id=feature["id"])
-        rest = " · ".join(part for part in (sure, number, known) if part)
-        return f'<span style="font-size:large"><b>{square}{name}</b></span><br>{rest}'
-
-    def _said(self) -> str:
-        states = (ACCEPTED, REJECTED, CHANGED, DOUBTFUL, DRAWN)
-        parts = [f"{self._queue.count(state)} {state_word(state)}" for state in states if self._queue.count(state)]
-        return " · ".join(parts)
 
     def _hint(self) -> str:
         if self._tool.active:
@@ -347,7 +303,7 @@ class ReviewPage(QWidget):
             button = self._button(
                 name.replace("&", "&&"),
                 str(number + 1),
-                lambda number=number: self._reclass(number),
+                partial(self._reclass, number),
                 tr("It is of the class {name}").format(name=name),
             )
             button.setProperty("class_name", name)
@@ -395,15 +351,3 @@ class ReviewPage(QWidget):
         layout.addWidget(self.tally)
         layout.addWidget(self.train)
         layout.addWidget(self.done)
-
-
-def state_word(state: str) -> str:
-    """Word for a state as the user reads it."""
-    words = {
-        ACCEPTED: tr("accepted"),
-        REJECTED: tr("rejected"),
-        CHANGED: tr("corrected"),
-        DRAWN: tr("drawn"),
-        DOUBTFUL: tr("unsure"),
-    }
-    return words.get(state, state)

@@ -204,3 +204,11 @@ def test_a_read_only_layer_is_said(desk, found):
     click(desk.dock.figures.review)
     assert "being edited" in desk.dock.messages.currentItem().text()
     found.rollBack()
+
+
+def test_closing_the_dock_ends_the_review(desk, page, found, qgis_iface):
+    press(page, Qt.Key.Key_A)
+    desk.dock.close()
+    assert page.layer is None
+    press(qgis_iface.mapCanvas(), Qt.Key.Key_R)
+    assert states(found) == {3: "accepted"}
