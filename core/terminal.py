@@ -75,8 +75,19 @@ def detection_summary(values: dict[str, Any]) -> str:
 
 def training_summary(values: dict[str, Any]) -> str:
     """Tell the result of a training: the model file, the figures of its best epoch, the time it took."""
-    figures = [f"  {name}: {_short(value)}" for name, value in values["metrics"].items()]
-    return "\n".join([str(values["output"]), *figures, f"  in {duration(values['seconds'])}"])
+    figures = [f"  {name}: {_short(value)}" for name, value in values["metrics"].items() if name != "test"]
+    tested = _tested(values["metrics"].get("test") or {})
+    return "\n".join([str(values["output"]), *figures, *tested, f"  in {duration(values['seconds'])}"])
+
+
+def _tested(test: dict[str, Any]) -> list[str]:
+    """Figures of the test images, each with its interval where there is one."""
+    rows = []
+    for name, value in test.items():
+        if name != "intervals":
+            low, high = test.get("intervals", {}).get(name, (None, None))
+            rows.append(f"  test {name}: {_short(value)}" + ("" if low is None else f" ({low:.3g} to {high:.3g})"))
+    return rows
 
 
 def evaluation_summary(values: dict[str, Any]) -> str:
@@ -129,7 +140,7 @@ def card_summary(card: ModelCard) -> str:
         "threshold": f"{card.threshold:g}, score floor {card.score_floor:g}, suppression overlap {card.nms_overlap:g}",
         "network": f"RetinaNet on {shape.backbone}, {shape.levels[0]} to {shape.levels[-1]}",
         "anchors": ", ".join(f"{size:g}" for size in shape.anchor_sizes) + " px",
-        "metrics": ", ".join(f"{name} {_short(value)}" for name, value in card.metrics.items()),
+        "metrics": ", ".join(f"{name} {_short(value)}" for name, value in card.metrics.items() if name != "test"),
         "license": card.license,
         "credits": "; ".join(card.credits),
     }

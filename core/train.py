@@ -4,16 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .job.errors import OutputError
 from .job.events import Report, notice
 from .job.train_job import TrainJob
 from .retinanet.device import choose_backend
 from .retinanet.weights import save_model
 from .training.block_layer import write_blocks
 from .training.loop import fit
-from .training.outcome import conclude
-from .training.preparation import prepare
+from .training.outcome import Outcome, conclude
+from .training.preparation import Prepared, prepare
 from .training.rate import find_learning_rate
-from .training.recipe import Requests
+from .training.recipe import Fitted, Requests
 from .training.report import write_report
 from .training.setup import checkpoints_of, set_up, with_rate
 from .training.team import join_team
@@ -59,10 +60,21 @@ def train(
     if team.leads:
         outcome = conclude(job, prepared, setup, fitted)
         save_model(job.output, outcome.card, fitted.state)
-        blocks = Path(job.output).with_suffix(".blocks.gpkg")
-        has_blocks = write_blocks(blocks, prepared.labelled.blocks)
-        page = write_report(job.output, outcome.card, fitted.history, outcome.found, outcome.split)
         checkpoints.remove()
-        result |= {"report": page, "blocks": str(blocks) if has_blocks else None, "metrics": outcome.card.metrics}
+        result |= {"metrics": outcome.card.metrics, **_write_beside(job, prepared, fitted, outcome, report)}
     team.part()
     return result
+
+
+def _write_beside(
+    job: TrainJob, prepared: Prepared, fitted: Fitted, outcome: Outcome, report: Report
+) -> dict[str, str | None]:
+    """Write the page and the blocks beside a model; what cannot be written is told, for the model itself is safe."""
+    written: dict[str, str | None] = {"report": None, "blocks": None}
+    blocks = Path(job.output).with_suffix(".blocks.gpkg")
+    try:
+        written["report"] = write_report(job.output, outcome.card, fitted.history, outcome.found, outcome.split)
+        written["blocks"] = str(blocks) if write_blocks(blocks, prepared.labelled.blocks) else None
+    except OutputError as problem:
+        report(notice(str(problem), "warning"))
+    return written

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from pyproj import Transformer
+from pyproj.exceptions import ProjError
 
 from ..accuracy.metrics import Assessment
 from ..detections.detections import Detections
@@ -109,7 +110,10 @@ def areas(pictures: list[Picture]) -> list[list[float]]:
             continue
         height, width = picture.values.shape[1:]
         extent = picture.to_map(np.array([[0.0, 0.0, width, height]]))[0]
-        box = Transformer.from_crs(picture.crs, "EPSG:4326", always_xy=True).transform_bounds(*extent)
+        try:
+            box = Transformer.from_crs(picture.crs, "EPSG:4326", always_xy=True).transform_bounds(*extent)
+        except ProjError:  # a local system: nothing says where on Earth it lies
+            continue
         if np.isfinite(box).all():
             old = found.get(picture.path, [180.0, 90.0, -180.0, -90.0])
             found[picture.path] = [*np.minimum(old[:2], box[:2]).tolist(), *np.maximum(old[2:], box[2:]).tolist()]

@@ -241,6 +241,17 @@ def test_the_summary_of_a_training_tells_the_figures():
     ]
 
 
+def test_the_summary_of_a_training_tells_test_figures_with_their_intervals():
+    test = {"objects": 40, "ap30": 0.8, "recall": 0.75, "intervals": {"ap30": [0.7, 0.9123]}}
+    values = {"output": "/data/m.safetensors", "metrics": {"ap30": 0.81, "test": test}, "seconds": 61}
+    assert training_summary(values).splitlines()[1:5] == [
+        "  ap30: 0.81",
+        "  test objects: 40",
+        "  test ap30: 0.8 (0.7 to 0.912)",
+        "  test recall: 0.75",
+    ]
+
+
 def test_the_summary_of_a_detection_counts_by_class():
     summary = detection_summary(
         {
