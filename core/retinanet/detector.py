@@ -53,6 +53,7 @@ class Detector:
         self.mean = torch.tensor(mean, device=self.backend.device).reshape(1, -1, 1, 1)
         self.std = torch.tensor(std, device=self.backend.device).reshape(1, -1, 1, 1)
         if self.backend.device.type == "cuda":
+            torch.cuda.set_device(self.backend.device)  # recorded and replayed on the current card
             self._decoding = torch.cuda.Stream(self.backend.device, priority=-1)
         self._anchors: dict[tuple[int, int], Tensor] = {}
 
