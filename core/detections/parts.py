@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..job.errors import InvalidJob
-from ..job.unfinished import RECORD, partial_path, partial_record
+from ..job.unfinished import RECORD, partial_path, partial_record, remove_unfinished
 from .detections import Detections
 from .target import refusals_told
 
@@ -79,6 +79,7 @@ class Parts:
                 f"'{self.folder.name}' is damaged. Start from the beginning, without resuming."
             ) from problem
         with refusals_told(self._target):
+            self._sweep()
             self._write_record()
         self.saved = True
         return state
@@ -87,6 +88,7 @@ class Parts:
         """Add objects that are final, float64 in the grid frame, and the state from which to go on after them."""
         with refusals_told(self._target):
             if not self.saved:
+                self._sweep()
                 shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder.mkdir()
                 self._write_record()
@@ -114,6 +116,12 @@ class Parts:
         if self.saved:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.saved = False
+
+    def _sweep(self) -> None:
+        """Delete the half-written result of the process that was broken off."""
+        record = partial_record(self._target)
+        if record is not None:
+            remove_unfinished(self._target, record.get("pid", 0))
 
     def _strips(self) -> Iterator[tuple[float, float]]:
         """Cut the rows into runs of strips that hold objects, of about STRIP_OBJECTS each: first row and stop, px."""
