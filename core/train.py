@@ -56,7 +56,7 @@ def train(
         checkpoint_seconds=60 * job.checkpoint_minutes,
         team=team,
     )
-    result = {"output": job.output, "history": fitted.history, "seconds": round(fitted.seconds)}
+    result = {"output": job.output, "metrics": fitted.best, "history": fitted.history, "seconds": round(fitted.seconds)}
     if team.leads:
         outcome = conclude(job, prepared, setup, fitted)
         save_model(job.output, outcome.card, fitted.state)

@@ -25,7 +25,8 @@ from core.job.jobs import job_from_json
 from core.train import train
 
 events = []
-train(job_from_json(sys.argv[1]), events.append, lambda: False)
+result = train(job_from_json(sys.argv[1]), events.append, lambda: False)
+assert "ap30" in result["metrics"]
 print(sum(event["event"] == "epoch" for event in events))
 """
 
