@@ -67,6 +67,11 @@ class AreaPicker(QWidget):
         canvas.extentsChanged.connect(self._follow_map)
         self._show_needed()
 
+    @property
+    def drawing(self) -> bool:
+        """Whether the window has stepped aside for a rectangle."""
+        return self._tool is not None
+
     def parameters(self) -> dict[str, Any]:
         """Parameters that limit the area, none for the whole raster; raises InvalidJob where one is missing."""
         kind = self.kind.currentData()
@@ -123,12 +128,13 @@ class AreaPicker(QWidget):
             self.set_rectangle(QgsReferencedRectangle(extent, self._canvas.mapSettings().destinationCrs()))
         if self._tool_before is not None:
             self._canvas.setMapTool(self._tool_before)
-        else:
+        elif self._tool is not None:
             self._canvas.unsetMapTool(self._tool)
 
     def _come_back(self) -> None:
         self.window().show()
         self.window().raise_()
+        self._tool = None
 
     def _show_needed(self) -> None:
         kind = self.kind.currentData()

@@ -129,9 +129,9 @@ class DetectDialog(QDialog):
         """Take up what has changed whenever the dialog opens, and load the worker."""
         super().showEvent(event)
         if not event.spontaneous():
-            if not self._is_running():
+            if not self._is_running() and not self.form.area.drawing:
                 self.form.refresh(self._iface.activeLayer())
-            self._typing.start(0)
+            self._typing.start()
 
     def close_worker(self, wait: bool = False) -> None:
         """Let the warm worker go and take the preview off the map; `wait` for it when QGIS ends."""

@@ -20,7 +20,7 @@ from core import detect as detect_module
 from core import session as session_module
 from core.job.card import Architecture, Band, ModelCard, ObjectClass
 from core.job.errors import Cancelled, RasterError, WorkerError
-from core.job.jobs import DetectJob, job_to_json
+from core.job.jobs import DetectJob, PreflightJob, job_to_json
 from core.job.worker import Worker
 from core.retinanet.network import build_network
 from core.retinanet.weights import save_model
@@ -142,6 +142,16 @@ def cancel_when_looking(worker, job):
 
 def left_by(job):
     return list(Path(job.output).parent.iterdir())
+
+
+def test_a_preflight_is_answered_and_writes_nothing(worker, quick_job):
+    told = []
+    job = dataclasses.replace(quick_job, output=str(Path(quick_job.output).with_name("unwritten.gpkg")))
+    facts = worker.run(PreflightJob(job), told.append, never)
+    assert facts["tiles"] == 1
+    assert facts["seconds"] > 0
+    assert [event["event"] for event in told] == ["preflight"]
+    assert not Path(job.output).exists()
 
 
 def test_a_job_is_done_whatever_the_environment_and_the_worker_stays_for_the_next(worker, quick_job):

@@ -61,7 +61,7 @@ def boxes_on(canvas):
 def test_card_says_device_tiles_time_and_pixels(dialog):
     told(dialog)
     assert dialog.card.headline.text() == "4 tiles, about 14 s"
-    texts = {key: label.text() for key, label in dialog.card._values.items()}
+    texts = {key: dialog.card.fact(key) for key in ("device", "pixels", "values", "bands", "disk")}
     assert texts == {
         "device": "Tesla T4 (cuda float16)",
         "pixels": "0.6 m raster, 0.6 m model",
@@ -75,9 +75,9 @@ def test_card_says_device_tiles_time_and_pixels(dialog):
 def test_pixels_of_another_size_are_said(dialog, stand_in):
     stand_in.plan(facts={"source_resolution_m": 0.1, "resampled": True, "nodata": 0.0, "tiles": 1})
     dialog.form.slider.setValue(30)
-    wait_until(lambda: "0.1 m raster" in dialog.card._values["pixels"].text())
-    assert dialog.card._values["pixels"].text() == "0.1 m raster, 0.6 m model: it will be resampled"
-    assert dialog.card._values["values"].text() == "uint8, 0 is no data"
+    wait_until(lambda: "0.1 m raster" in dialog.card.fact("pixels"))
+    assert dialog.card.fact("pixels") == "0.1 m raster, 0.6 m model: it will be resampled"
+    assert dialog.card.fact("values") == "uint8, 0 is no data"
     assert dialog.card.headline.text().startswith("1 tile")
 
 
@@ -95,6 +95,7 @@ def test_every_change_is_asked_for_once_it_is_done(dialog, stand_in, canvas):
     asked = len(stand_in.preflights())
     for value in range(20, 40):
         dialog.form.slider.setValue(value)  # a drag: one question
+        QTest.qWait(20)
     wait_until(lambda: len(stand_in.preflights()) > asked)
     QTest.qWait(400)
     assert len(stand_in.preflights()) == asked + 1
@@ -258,11 +259,14 @@ def test_removing_the_raster_in_a_try_is_no_crash(dialog, canvas, stand_in, rast
     wait_until(lambda: dialog.try_button.text() == "Try here")
 
 
-def test_rectangle_is_drawn_on_the_map(dialog, canvas, raster_layer):
+def test_rectangle_is_drawn_on_the_map(dialog, canvas, raster_layer, qgis_iface):
     canvas.resize(400, 400)
     canvas.setExtent(RASTER)
     dialog.form.area.choose(RECTANGLE)
     wait_until(lambda: dialog.card.sentences() == ["Draw the rectangle to look at, or choose another area."])
+    second = QgsRasterLayer(raster_layer.source(), "second")
+    QgsProject.instance().addMapLayer(second)
+    qgis_iface.setActiveLayer(second)  # what is active in QGIS counts when the dialog is opened, not when it comes back
     click(dialog.form.area.draw)
     assert not dialog.isVisible()
     viewport = canvas.viewport()
@@ -270,6 +274,7 @@ def test_rectangle_is_drawn_on_the_map(dialog, canvas, raster_layer):
     QTest.mouseMove(viewport, QPoint(200, 220))
     QTest.mouseRelease(viewport, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(200, 220))
     wait_until(dialog.isVisible)
+    assert dialog.form.parameters()["INPUT"] == raster_layer.id()
     extent = dialog.form.parameters()["EXTENT"]
     unit = canvas.mapUnitsPerPixel()
     assert (extent.width(), extent.height()) == pytest.approx((100 * unit, 120 * unit), rel=0.05)
