@@ -78,7 +78,7 @@ def test_run_brings_a_styled_layer(dialog, tmp_path, qgis_iface, stand_in):
     item = qgis_iface.messageBar().currentItem()
     assert item.title() == "Tilehawk"
     assert item.text().startswith("3 objects (pool 2, tree 1) in ")
-    assert [button.text() for button in item.findChildren(QPushButton)] == ["Open table", "Export…"]
+    assert [button.text() for button in item.findChildren(QPushButton)] == ["Open table", "Review", "Export…"]
     assert dialog.run_button.isEnabled()
     assert not dialog.cancel_button.isEnabled()
 
