@@ -41,6 +41,7 @@ th { font-weight: 600; }
 .facts th { color: var(--soft); font-weight: 400; white-space: nowrap; }
 .facts td { overflow-wrap: anywhere; }
 @media print { body { max-width: none; padding: 0; font-size: 11px; } h2 { break-after: avoid; }
+  figure { max-width: 47%; } .small figure { max-width: 15%; } .row { gap: .6rem !important; }
   tr, li { break-inside: avoid; } }
 """
 
