@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
-    Qgis,
-    QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
@@ -19,21 +17,18 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from ...core.job.errors import Cancelled, TilehawkError
-from ..branding import HELP_URL, icon
+from ..branding import icon
 from ..environment import find_python, open_worker
 from ..settings import read_settings
 from ..wording import duration, tr
 from .reporting import FeedbackReport
 from .train_job import model_path, prepare_training
 from .train_parameters import parameters
+from .worker_algorithm import WorkerAlgorithm
 
 
-class TrainAlgorithm(QgsProcessingAlgorithm):
+class TrainAlgorithm(WorkerAlgorithm):
     """Learns to find objects from a raster and a layer of labels, or from folders of labelled images."""
-
-    def createInstance(self) -> TrainAlgorithm:
-        """Make another one, for a run of its own."""
-        return TrainAlgorithm()
 
     def name(self) -> str:
         """Identifier within the provider."""
@@ -58,14 +53,6 @@ class TrainAlgorithm(QgsProcessingAlgorithm):
     def icon(self) -> QIcon:
         """Icon in the toolbox."""
         return icon("train")
-
-    def flags(self) -> Qgis.ProcessingAlgorithmFlags:
-        """Runs in the background and can be cancelled."""
-        return super().flags() | Qgis.ProcessingAlgorithmFlag.CanCancel
-
-    def helpUrl(self) -> str:
-        """Page with more help."""
-        return HELP_URL
 
     def shortDescription(self) -> str:
         """Tool tip in the toolbox."""
@@ -97,34 +84,6 @@ class TrainAlgorithm(QgsProcessingAlgorithm):
             self.addOutput(QgsProcessingOutputNumber(name, description))
         self.addOutput(QgsProcessingOutputString("TRAINED", tr("How good the model is, in words")))
 
-    def canExecute(self) -> tuple[bool, str]:
-        """Say whether there is a Python environment to run in."""
-        try:
-            find_python(read_settings())
-        except TilehawkError as problem:
-            return False, str(problem)
-        return True, ""
-
-    def checkParameterValues(self, values: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
-        """Check everything that can be checked before the run; the sentence is the one the shell gives too."""
-        ok, sentence = super().checkParameterValues(values, context)
-        if ok:
-            try:
-                self._take(values, context)
-            except TilehawkError as problem:
-                return False, str(problem)
-        return ok, sentence
-
-    def prepareAlgorithm(
-        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> bool:
-        """Take layers and settings while in the thread they belong to."""
-        try:
-            self._take(values, context)
-        except TilehawkError as problem:
-            raise QgsProcessingException(str(problem)) from problem
-        return True
-
     def processAlgorithm(
         self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
@@ -154,6 +113,7 @@ class TrainAlgorithm(QgsProcessingAlgorithm):
             "TRAINED": trained,
         }
 
-    def _take(self, values: dict[str, Any], context: QgsProcessingContext) -> None:
+    def take(self, values: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Take layers and settings while in the thread they belong to."""
         self._python = find_python(read_settings())
         self._prepared = prepare_training(self, values, context)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from qgis.core import (
     Qgis,
     QgsProcessing,
-    QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingUtils,
     QgsRasterDataProvider,
     QgsRasterLayer,
-    QgsVariantUtils,
 )
 
 from ...core.job.augmentation import parse_augmentation
@@ -25,6 +24,7 @@ from ...core.job.train_job import KNOWN_STARTS, TrainJob
 from ..models import find_model
 from ..wording import tr
 from .layer_files import LayerFile
+from .worker_algorithm import WorkerAlgorithm
 
 COLOURS = ("red", "green", "blue")
 ROLES = {1: ("gray",), 3: COLOURS, 4: (*COLOURS, "nir")}
@@ -49,7 +49,7 @@ class PreparedTraining:
 
 
 def prepare_training(
-    algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext
+    algorithm: WorkerAlgorithm, values: dict[str, Any], context: QgsProcessingContext
 ) -> PreparedTraining:
     """Take what a training needs, in the thread of `context`; the output may be a stand-in.
 
@@ -77,61 +77,51 @@ def model_path(path: str) -> str:
     return str(full if full.suffix else full.with_suffix(".safetensors"))
 
 
-def _job(
-    algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext, output: str
-) -> TrainJob:
+def _job(algorithm: WorkerAlgorithm, values: dict[str, Any], context: QgsProcessingContext, output: str) -> TrainJob:
     """Turn parameter values into a job without its layers of labels and area."""
 
-    def given(name: str) -> bool:
-        value = values.get(name, algorithm.parameterDefinition(name).defaultValue())
-        return not QgsVariantUtils.isNull(value) and value not in ("", [])
-
-    def text(name: str) -> str:
-        return algorithm.parameterAsString(values, name, context).strip() if given(name) else ""
-
-    def real(name: str) -> float | None:
-        return algorithm.parameterAsDouble(values, name, context) if given(name) else None
-
-    def whole(name: str) -> int | None:
-        return algorithm.parameterAsInt(values, name, context) if given(name) else None
-
+    given, text, real, whole = (
+        partial(getter, values) for getter in (algorithm.given, algorithm.text, algorithm.real, algorithm.whole)
+    )
     layer = algorithm.parameterAsRasterLayer(values, "INPUT", context) if given("INPUT") else None
     chosen = tuple(algorithm.parameterAsInts(values, "BANDS", context)) if given("BANDS") else ()
     bands = chosen or (_bands_by_colour(layer.dataProvider()) if layer is not None else TrainJob.bands)
-    class_field = text("CLASS_FIELD") or None
+    class_field = text("CLASS_FIELD", context)
     return TrainJob(
         output=output,
-        data=(str(Path(text("FOLDER")).absolute()),) if given("FOLDER") else (),
+        data=(str(Path(text("FOLDER", context)).absolute()),) if given("FOLDER") else (),
         rasters=(_raster_path(layer),) if layer is not None else (),
         class_field=class_field,
-        classes=(text("CLASS_NAME"),) if layer is not None and not class_field and text("CLASS_NAME") else None,
-        ignore_field=text("IGNORE_FIELD") or None,
-        size_m=real("POINT_SIZE") or None,
-        size_field=text("SIZE_FIELD") or None,
+        classes=(text("CLASS_NAME", context),)
+        if layer is not None and not class_field and text("CLASS_NAME", context)
+        else None,
+        ignore_field=text("IGNORE_FIELD", context),
+        size_m=real("POINT_SIZE", context) or None,
+        size_field=text("SIZE_FIELD", context),
         extent=_extent(algorithm, values, context, layer) if layer is not None and given("EXTENT") else None,
-        title=text("TITLE"),
+        title=text("TITLE", context) or "",
         backbone=algorithm.parameterAsEnumString(values, "BACKBONE", context),
         bands=bands,
         band_roles=ROLES.get(len(bands), ("other",) * len(bands)),
-        resolution_m=real("RESOLUTION") or None,
-        epochs=whole("EPOCHS") or TrainJob.epochs,
-        patience=whole("PATIENCE"),
-        batch_size=whole("BATCH_SIZE") or TrainJob.batch_size,
-        tile_px=whole("TILE") or TrainJob.tile_px,
-        learning_rate=real("LEARNING_RATE") or None,
-        freeze_backbone=whole("FREEZE") or 0,
-        anchor_scales=parse_factors(text("SCALES")) if given("SCALES") else TrainJob.anchor_scales,
-        anchor_ratios=parse_factors(text("RATIOS")) if given("RATIOS") else None,
-        augmentation=parse_augmentation(text("AUGMENTATION") or "default"),
-        seed=whole("SEED") or 0,
+        resolution_m=real("RESOLUTION", context) or None,
+        epochs=whole("EPOCHS", context) or TrainJob.epochs,
+        patience=whole("PATIENCE", context),
+        batch_size=whole("BATCH_SIZE", context) or TrainJob.batch_size,
+        tile_px=whole("TILE", context) or TrainJob.tile_px,
+        learning_rate=real("LEARNING_RATE", context) or None,
+        freeze_backbone=whole("FREEZE", context) or 0,
+        anchor_scales=parse_factors(text("SCALES", context)) if given("SCALES") else TrainJob.anchor_scales,
+        anchor_ratios=parse_factors(text("RATIOS", context)) if given("RATIOS") else None,
+        augmentation=parse_augmentation(text("AUGMENTATION", context) or "default"),
+        seed=whole("SEED", context) or 0,
         device=algorithm.parameterAsEnumString(values, "DEVICE", context),
         resume=algorithm.parameterAsBoolean(values, "RESUME", context),
-        start_from=_start(text("START_FROM")),
+        start_from=_start(text("START_FROM", context)),
     )
 
 
-def _start(text: str) -> str | None:
-    return text if text in KNOWN_STARTS else find_model(text) if text else None
+def _start(text: str | None) -> str | None:
+    return find_model(text) if text and text not in KNOWN_STARTS else text
 
 
 def _raster_path(layer: QgsRasterLayer) -> str:
@@ -161,7 +151,7 @@ def _bands_by_colour(provider: QgsRasterDataProvider) -> tuple[int, ...]:
 
 
 def _extent(
-    algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext, layer: QgsRasterLayer
+    algorithm: WorkerAlgorithm, values: dict[str, Any], context: QgsProcessingContext, layer: QgsRasterLayer
 ) -> tuple[float, float, float, float] | None:
     extent = algorithm.parameterAsExtent(values, "EXTENT", context, layer.dataProvider().crs())
     if extent.isNull():

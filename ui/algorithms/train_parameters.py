@@ -23,6 +23,7 @@ from ...core.job.train_job import BACKBONES, TrainJob
 from ..models import DEFAULT
 from ..settings import read_settings
 from ..wording import tr
+from .worker_algorithm import advanced, told
 
 INTEGER = Qgis.ProcessingNumberParameterType.Integer
 DOUBLE = Qgis.ProcessingNumberParameterType.Double
@@ -34,37 +35,37 @@ def parameters() -> list[QgsProcessingParameterDefinition]:
     return [
         *_labels(),
         *_model(),
-        *(_advanced(parameter) for parameter in _training()),
-        _told(output, tr("One file: the weights and, in its header, everything that detection needs to know.")),
+        *(advanced(parameter) for parameter in _training()),
+        told(output, tr("One file: the weights and, in its header, everything that detection needs to know.")),
     ]
 
 
 def _labels() -> list[QgsProcessingParameterDefinition]:
     return [
-        _told(
+        told(
             QgsProcessingParameterRasterLayer("INPUT", tr("Raster"), optional=True),
             tr("Image on which objects have been labelled: a raster file of any size, type and coordinate system."),
         ),
-        _told(
+        told(
             QgsProcessingParameterFeatureSource("LABELS", tr("Labels"), optional=True),
             tr(
                 "Layer with an outline, a line or a point for every object, in any coordinate system. Outlines become "
                 "the boxes around them."
             ),
         ),
-        _told(
+        told(
             QgsProcessingParameterField("CLASS_FIELD", tr("Class field"), None, "LABELS", optional=True),
             tr("Field that says what an object is. Left out: all objects are of one class."),
         ),
-        _told(
+        told(
             QgsProcessingParameterString("CLASS_NAME", tr("Class name"), defaultValue="object", optional=True),
             tr("What the objects are, where there is no class field: pool, palm, car."),
         ),
-        _told(
+        told(
             _number("POINT_SIZE", tr("Size of points (m)"), DOUBLE, 0, 10_000),
             tr("Side of the box around a point, in metres on the ground: about the size of an object."),
         ),
-        _told(
+        told(
             QgsProcessingParameterFeatureSource(
                 "AREA", tr("Labelled area"), [Qgis.ProcessingSourceType.VectorPolygon], optional=True
             ),
@@ -73,11 +74,11 @@ def _labels() -> list[QgsProcessingParameterDefinition]:
                 "label would be taken for background. Left out: the whole raster."
             ),
         ),
-        _told(
+        told(
             QgsProcessingParameterExtent("EXTENT", tr("Labelled extent"), optional=True),
             tr("The same as a rectangle."),
         ),
-        _told(
+        told(
             QgsProcessingParameterFile(
                 "FOLDER",
                 tr("Folder of labelled images"),
@@ -94,7 +95,7 @@ def _labels() -> list[QgsProcessingParameterDefinition]:
 
 def _model() -> list[QgsProcessingParameterDefinition]:
     return [
-        _told(
+        told(
             QgsProcessingParameterString("START_FROM", tr("Start from"), defaultValue=DEFAULT, optional=True),
             tr(
                 "Model whose weights and network are taken over: one that comes with Tilehawk, such as "
@@ -102,21 +103,21 @@ def _model() -> list[QgsProcessingParameterDefinition]:
                 "Left out: from scratch, which needs many labels and much time."
             ),
         ),
-        _told(
+        told(
             QgsProcessingParameterEnum(
                 "BACKBONE", tr("Backbone"), options=list(BACKBONES), defaultValue="resnet50", usesStaticStrings=True
             ),
             tr("Part of the network that sees: resnet18 is fast, resnet50 sees more. A Tilehawk model brings its own."),
         ),
-        _told(
+        told(
             _number("EPOCHS", tr("Epochs at most"), INTEGER, 1, 10_000, TrainJob.epochs),
             tr("Rounds through the labels."),
         ),
-        _told(
+        told(
             _number("PATIENCE", tr("Stop after epochs without improvement"), INTEGER, 1, 1000),
             tr("Training ends when so many rounds brought nothing better. Left out: all epochs are done."),
         ),
-        _told(
+        told(
             QgsProcessingParameterString("TITLE", tr("Title"), optional=True),
             tr("The model's name in lists, such as 'Oil palms of Johor'."),
         ),
@@ -125,11 +126,11 @@ def _model() -> list[QgsProcessingParameterDefinition]:
 
 def _training() -> list[QgsProcessingParameterDefinition]:
     return [
-        _told(
+        told(
             QgsProcessingParameterField("IGNORE_FIELD", tr("Field of doubtful objects"), None, "LABELS", optional=True),
             tr("True where an object is uncertain: it is taken neither for an object nor for background."),
         ),
-        _told(
+        told(
             QgsProcessingParameterField(
                 "SIZE_FIELD",
                 tr("Field with the size of points"),
@@ -140,53 +141,53 @@ def _training() -> list[QgsProcessingParameterDefinition]:
             ),
             tr("Side of a point's box in metres on the ground, object by object."),
         ),
-        _told(
+        told(
             QgsProcessingParameterBand(
                 "BANDS", tr("Bands"), parentLayerParameterName="INPUT", optional=True, allowMultiple=True
             ),
             tr("Bands to learn from, as red, green, blue and near infrared. Left out: chosen by their colours."),
         ),
-        _told(
+        told(
             _number("RESOLUTION", tr("Pixel size (m)"), DOUBLE, 0, 10_000),
             tr("Metres on the ground at which the model looks. Left out: the raster's own."),
         ),
-        _told(
+        told(
             _number("TILE", tr("Tile size (px)"), INTEGER, 64, 2048, TrainJob.tile_px),
             tr("Side of the squares it learns from, in pixels of its resolution: some times the largest object."),
         ),
-        _told(
+        told(
             _number("BATCH_SIZE", tr("Batch size (tiles)"), INTEGER, 1, 1024, TrainJob.batch_size),
             tr("Tiles learnt from together. Lower it where memory runs out."),
         ),
-        _told(
+        told(
             _number("LEARNING_RATE", tr("Learning rate"), DOUBLE, 0, 1),
             tr("How large the steps are. Left out: found by a trial before the training."),
         ),
-        _told(
+        told(
             _number("FREEZE", tr("Epochs with a frozen backbone"), INTEGER, 0, 10_000, 0),
             tr("First rounds in which the backbone keeps its weights: for few labels and a good start."),
         ),
-        _told(
+        told(
             QgsProcessingParameterString("SCALES", tr("Anchor scales"), defaultValue="1, 2^1/3, 2^2/3"),
             tr("Sizes of the anchors, as factors on each level's base size: 2^0, 2^1/3, 2^2/3, or 1, 0.8, 0.63."),
         ),
-        _told(
+        told(
             QgsProcessingParameterString("RATIOS", tr("Anchor ratios"), optional=True),
             tr("Height over width of the anchors, such as 0.5, 1, 2. Left out: fitted to the labels."),
         ),
-        _told(
+        told(
             QgsProcessingParameterString("AUGMENTATION", tr("Augmentation"), defaultValue="default"),
             tr("'default', 'none', or changes such as 'scale=1.1, haze=0': random changes to the tiles."),
         ),
-        _told(
+        told(
             QgsProcessingParameterBoolean("RESUME", tr("Go on with an interrupted training"), defaultValue=False),
             tr("Where the same training was cancelled or died: it goes on from its last checkpoint."),
         ),
-        _told(
+        told(
             _number("SEED", tr("Seed"), INTEGER, 0, 2**31 - 1, TrainJob.seed),
             tr("Of all random choices: the same seed gives the same training."),
         ),
-        _told(
+        told(
             QgsProcessingParameterEnum(
                 "DEVICE",
                 tr("Compute on"),
@@ -197,16 +198,6 @@ def _training() -> list[QgsProcessingParameterDefinition]:
             tr("auto takes a graphics card where there is one; cpu, cuda (NVIDIA) and mps (Apple) choose."),
         ),
     ]
-
-
-def _advanced(parameter: QgsProcessingParameterDefinition) -> QgsProcessingParameterDefinition:
-    parameter.setFlags(parameter.flags() | Qgis.ProcessingParameterFlag.Advanced)
-    return parameter
-
-
-def _told(parameter: QgsProcessingParameterDefinition, text: str) -> QgsProcessingParameterDefinition:
-    parameter.setHelp(text)
-    return parameter
 
 
 def _number(
