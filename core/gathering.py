@@ -12,7 +12,6 @@ from shapely.geometry.base import BaseGeometry
 from .detections.detections import Detections
 from .detections.merging import Merger
 from .detections.parts import Parts
-from .detections.rules import Rule
 from .detections.rules import rule_named
 from .detections.waiting import Waiting
 from .imagery.examined import Examined
