@@ -42,8 +42,6 @@ class Work(QgsTask):
         except Exception as problem:  # the edge: an error in a task's thread would be lost
             self._sentence = tr("This went wrong: {why}").format(why=f"{type(problem).__name__}: {problem}")
             return False
-        finally:
-            self._function = None
         return not self.isCanceled()
 
     def finished(self, result: bool) -> None:
@@ -53,7 +51,7 @@ class Work(QgsTask):
             self.done.emit(self._value)
         elif self._sentence and not self.isCanceled():
             self.failed.emit(self._sentence)
-        self._value = None
+        self._value = self._function = None
 
     def stop_if_cancelled(self) -> None:
         """Raise Cancelled where the work is to stop."""

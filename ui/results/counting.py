@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from qgis.core import (
     Qgis,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
     QgsDistanceArea,
+    QgsFeatureIterator,
     QgsFeatureRequest,
+    QgsFields,
     QgsProviderRegistry,
+    QgsRectangle,
     QgsVariantUtils,
     QgsVectorLayer,
+    QgsVectorLayerFeatureSource,
 )
 
 from ...core.job.errors import OutputError
@@ -33,34 +38,64 @@ def whole_source(layer: QgsVectorLayer) -> str:
     return registry.encodeUri(provider, parts)
 
 
-def open_whole(source: str, subset: str = "") -> QgsVectorLayer:
-    """Open a layer in the thread that calls; raises OutputError where it is gone."""
+@dataclass(frozen=True)
+class Rows:
+    """A layer's features as they may be read in any thread, whole or filtered, with what was asked of it before.
+
+    Layers are opened in the main thread only: two threads that open one file lock each other for good in QGIS 3.40
+    (QgsOgrProviderUtils: `getLayer` and `release` take their two locks in opposite order).
+    """
+
+    source: QgsVectorLayerFeatureSource
+    fields: QgsFields
+    count: int
+    extent: QgsRectangle
+    crs: QgsCoordinateReferenceSystem
+
+    def features(self, request: QgsFeatureRequest | None = None) -> QgsFeatureIterator:
+        """Read; in any thread."""
+        return self.source.getFeatures(request or QgsFeatureRequest())
+
+
+def open_rows(source: str, subset: str = "") -> Rows:
+    """Open a source in the main thread; raises OutputError where it is gone."""
     layer = QgsVectorLayer(source, "", "ogr")
     if not layer.isValid() or (subset and not layer.setSubsetString(subset)):
         raise OutputError(tr("The layer's file cannot be read: {source}").format(source=source.split("|", 1)[0]))
-    return layer
+    fields, extent, crs = QgsFields(layer.fields()), QgsRectangle(layer.extent()), layer.crs()
+    return Rows(QgsVectorLayerFeatureSource(layer), fields, layer.featureCount(), extent, crs)
 
 
 def counting(
     layer: QgsVectorLayer, area_field: str | None, smallest_m2: float | None, largest_m2: float | None
 ) -> Callable[[Work], Tally]:
     """Prepare, in the main thread, the work that counts a whole layer within limits of size."""
-    source, crs = whole_source(layer), QgsCoordinateReferenceSystem(layer.crs())
+    source = whole_source(layer)
+    rows, crs = open_rows(source), QgsCoordinateReferenceSystem(layer.crs())
+    gaps = open_gaps(source)
 
     def count(work: Work) -> Tally:
-        gaps = not_examined_source(source)
-        unseen = _ground_m2(gaps, crs, work) if gaps else None
-        return tally(_rows(open_whole(source), area_field, work), smallest_m2, largest_m2, unseen)
+        unseen = _ground_m2(gaps, crs, work) if gaps is not None else None
+        return tally(_values(rows, area_field, work), smallest_m2, largest_m2, unseen)
 
     return count
 
 
-def _rows(layer: QgsVectorLayer, area_field: str | None, work: Work) -> Iterator[Row]:
-    fields = layer.fields()
+def open_gaps(source: str) -> Rows | None:
+    """Open, in the main thread, the ground that was not examined beside a source of detections; None where none is."""
+    gaps = not_examined_source(source)
+    try:
+        return open_rows(gaps) if gaps else None
+    except OutputError:
+        return None
+
+
+def _values(rows: Rows, area_field: str | None, work: Work) -> Iterator[Row]:
+    fields = rows.fields
     places = [fields.indexFromName(name) for name in ("class", "score", area_field or "", REVIEW)]
     request = QgsFeatureRequest().setFlags(Qgis.FeatureRequestFlag.NoGeometry)
     request.setSubsetOfAttributes([place for place in places if place >= 0])
-    for number, feature in enumerate(layer.getFeatures(request)):
+    for number, feature in enumerate(rows.features(request)):
         if number % CHECK_EVERY == 0:
             work.stop_if_cancelled()
         values = feature.attributes()
@@ -70,14 +105,13 @@ def _rows(layer: QgsVectorLayer, area_field: str | None, work: Work) -> Iterator
         yield str(name or ""), score, area, state
 
 
-def _ground_m2(source: str, crs: QgsCoordinateReferenceSystem, work: Work) -> float | None:
-    """Area of all polygons of a source on the ground; None where it cannot be known."""
-    layer = QgsVectorLayer(source, "", "ogr")
-    if not layer.isValid() or not crs.isValid():
+def _ground_m2(gaps: Rows, crs: QgsCoordinateReferenceSystem, work: Work) -> float | None:
+    """Area of polygons on the ground; None where it cannot be known."""
+    if not crs.isValid():
         return None
     measure = ground_measure(crs)
     total = 0.0
-    for feature in layer.getFeatures(QgsFeatureRequest().setNoAttributes()):
+    for feature in gaps.features(QgsFeatureRequest().setNoAttributes()):
         work.stop_if_cancelled()
         total += measure.measureArea(feature.geometry())
     return total

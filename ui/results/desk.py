@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..review.queue import Objects
     from .dock import ResultsDock
     from .export_dialog import ExportDialog
-    from .merging import Merged
+    from .merging import Changes
     from .zones import ZoneCount
 
 MESSAGE_SECONDS = 8
@@ -150,7 +150,6 @@ class ResultsDesk(QObject):
         from ..review.training_inputs import training_inputs
 
         figures = self.dock.figures
-        figures.count()
         try:
             work = training_inputs(figures.layer, figures.origin(), figures.filter())
         except TilehawkError as problem:
@@ -170,12 +169,11 @@ class ResultsDesk(QObject):
             return
         try:
             require_reviewable(figures.layer)
+            read = reading(figures.layer, figures.origin(), figures.filter(), sampled)
         except TilehawkError as problem:
             self._complain(str(problem))
             return
-        work = Work(
-            tr("Reading objects"), reading(figures.layer, figures.origin(), figures.filter(), sampled), silent=True
-        )
+        work = Work(tr("Reading objects"), read, silent=True)
         layer = figures.layer
         work.done.connect(lambda objects: self._begin(layer, objects, sampled))
         work.failed.connect(self._complain)
@@ -290,9 +288,16 @@ class ResultsDesk(QObject):
         work.failed.connect(self._complain)
         start_work(work)
 
-    def _show_merged(self, earlier_id: str, new_id: str, merged: Merged) -> None:
+    def _show_merged(self, earlier_id: str, new_id: str, changes: Changes) -> None:
+        from .merging import apply_changes
+
         earlier, new = (QgsProject.instance().mapLayer(each) for each in (earlier_id, new_id))
         if earlier is None:
+            return
+        try:
+            merged = apply_changes(earlier, changes)
+        except TilehawkError as problem:
+            self._complain(str(problem))
             return
         self.show(earlier)
         if new is not None:

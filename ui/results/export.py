@@ -14,9 +14,7 @@ from qgis.core import (
     QgsCoordinateTransform,
     QgsCoordinateTransformContext,
     QgsCsException,
-    QgsExpression,
     QgsFeature,
-    QgsFeatureRequest,
     QgsFeatureSink,
     QgsField,
     QgsFields,
@@ -29,7 +27,7 @@ from ...core.job.errors import OutputError
 from ..layers import shown_classes
 from ..wording import tr
 from .background import Work
-from .counting import CHECK_EVERY, open_whole, whole_source
+from .counting import CHECK_EVERY, Rows, open_rows, whole_source
 
 WGS84 = "EPSG:4326"
 NO_FEATURE_ID = "fid"  # a GeoPackage makes its own
@@ -89,20 +87,17 @@ def exporting(layer: QgsVectorLayer, path: str, only_shown: bool, centres: bool)
             )
         )
 
+    rows = open_rows(source, subset)
+
     def export(work: Work) -> tuple[str, int]:
-        whole = open_whole(source, subset)
-        request = QgsFeatureRequest()
-        if off:
-            names = ", ".join(QgsExpression.quotedString(each) for each in off)
-            request.setFilterExpression(f'"class" NOT IN ({names})')
-        return path, _write(whole, request, Path(path), name, form, centres or form.table, crs, transforms, work)
+        return path, _write(rows, off, Path(path), name, form, centres or form.table, crs, transforms, work)
 
     return export
 
 
 def _write(
-    whole: QgsVectorLayer,
-    request: QgsFeatureRequest,
+    rows: Rows,
+    off: list[str],
     path: Path,
     name: str,
     form: ExportFormat,
@@ -112,8 +107,8 @@ def _write(
     work: Work,
 ) -> int:
     degrees = QgsCoordinateReferenceSystem(WGS84)
-    places = [place for place, field in enumerate(whole.fields()) if field.name() != NO_FEATURE_ID]
-    fields = _fields(whole.fields(), places, form)
+    places = [place for place, field in enumerate(rows.fields) if field.name() != NO_FEATURE_ID]
+    fields = _fields(rows.fields, places, form)
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = form.driver
     options.layerName = name if form.driver == "GPKG" else path.stem
@@ -127,9 +122,11 @@ def _write(
         raise OutputError(tr("'{path}' cannot be written: {why}").format(path=path, why=writer.errorMessage()))
     to_out = QgsCoordinateTransform(crs, out, transforms)
     to_degrees = QgsCoordinateTransform(crs, degrees, transforms)
-    total, written = max(whole.featureCount(), 1), 0
+    total, written = max(rows.count, 1), 0
     try:
-        for feature in whole.getFeatures(request):
+        for feature in rows.features():
+            if feature["class"] in off:
+                continue
             if written % CHECK_EVERY == 0:
                 work.stop_if_cancelled()
                 work.setProgress(100 * written / total)

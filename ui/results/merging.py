@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from qgis.core import (
     NULL,
     QgsFeature,
-    QgsFeatureRequest,
     QgsFeatureSink,
     QgsGeometry,
     QgsPoint,
@@ -22,9 +21,9 @@ from ..review.edits import require_reviewable
 from ..wording import tr
 from .agreement import Box, MergePlan, plan_merge
 from .background import Work
-from .counting import CHECK_EVERY, open_whole, whole_source
+from .counting import CHECK_EVERY, Rows, open_gaps, open_rows, whole_source
 from .filter import REVIEW
-from .origin import not_examined_source, origin_of
+from .origin import origin_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,16 @@ class Merged:
     updated: int
     added: int
     deleted: int
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a layer is to change: features to add, values and geometries by feature, and features to delete."""
+
+    added: list[QgsFeature]
+    values: dict[int, dict[int, object]]
+    shapes: dict[int, QgsGeometry]
+    deleted: list[int]
 
 
 def earlier_result(layer: QgsVectorLayer) -> QgsVectorLayer | None:
@@ -57,7 +66,7 @@ def earlier_result(layer: QgsVectorLayer) -> QgsVectorLayer | None:
 
 def merging(
     earlier: QgsVectorLayer, new: QgsVectorLayer, looked_at: QgsGeometry | None, replace: bool
-) -> Callable[[Work], Merged]:
+) -> Callable[[Work], Changes]:
     """Prepare, in the main thread, the work that takes a new run into an earlier result.
 
     Reviewed objects are never touched, and every object found again keeps its number. `replace`: earlier objects that
@@ -65,22 +74,22 @@ def merging(
     see. Raises OutputError, as does the work.
     """
     require_reviewable(earlier)
-    target, source = whole_source(earlier), whole_source(new)
+    into, found = open_rows(whole_source(earlier)), open_rows(whole_source(new))
+    gaps = open_gaps(whole_source(new)) if replace else None
 
-    def merge(work: Work) -> Merged:
-        into, found = open_whole(target), open_whole(source)
-        inside = _inside(looked_at, _gaps(source)) if replace else None
+    def merge(work: Work) -> Changes:
+        inside = _inside(looked_at, _union(gaps)) if replace else None
         plan = plan_merge(_boxes(into, work), _boxes(found, work), inside)
         work.stop_if_cancelled()
-        return _apply(plan, into, found, work)
+        return _changes(plan, into, found)
 
     return merge
 
 
-def _boxes(layer: QgsVectorLayer, work: Work) -> list[Box]:
-    reviewed = layer.fields().indexFromName(REVIEW) >= 0
+def _boxes(rows: Rows, work: Work) -> list[Box]:
+    reviewed = rows.fields.indexFromName(REVIEW) >= 0
     boxes = []
-    for number, feature in enumerate(layer.getFeatures()):
+    for number, feature in enumerate(rows.features()):
         if number % CHECK_EVERY == 0:
             work.stop_if_cancelled()
         if not feature.hasGeometry():
@@ -103,19 +112,33 @@ def _boxes(layer: QgsVectorLayer, work: Work) -> list[Box]:
     return boxes
 
 
-def _apply(plan: MergePlan, into: QgsVectorLayer, found: QgsVectorLayer, work: Work) -> Merged:
-    """Write a plan: additions first and deletions last, so that nothing is lost where the disk fails in between."""
-    provider = into.dataProvider()
-    fields = into.fields()
+def apply_changes(earlier: QgsVectorLayer, changes: Changes) -> Merged:
+    """Write changes: additions first and deletions last, so that nothing is lost where the disk fails in between.
+
+    In the main thread; raises OutputError.
+    """
+    provider = earlier.dataProvider()
+    done = not changes.added or provider.addFeatures(changes.added, QgsFeatureSink.Flag.FastInsert)[0]
+    done = done and (not changes.values or provider.changeFeatures(changes.values, changes.shapes))
+    done = done and (not changes.deleted or provider.deleteFeatures(changes.deleted))
+    if not done:
+        raise OutputError(
+            tr("The earlier result could not be changed. {why}").format(why=" ".join(provider.errors())).strip()
+        )
+    return Merged(len(changes.values), len(changes.added), len(changes.deleted))
+
+
+def _changes(plan: MergePlan, into: Rows, found: Rows) -> Changes:
+    fields = into.fields
     carried = [
         (fields.indexFromName(field.name()), place)
-        for place, field in enumerate(found.fields())
+        for place, field in enumerate(found.fields)
         if field.name() not in ("fid", "id", REVIEW) and fields.indexFromName(field.name()) >= 0
     ]
     number = fields.indexFromName("id")
-    next_id = int(into.maximumValue(number) or 0) + 1
+    next_id = max((int(each.attribute(number) or 0) for each in into.features()), default=0) + 1
     wanted = {box.fid for box in plan.additions} | {box.fid for box in plan.updates.values()}
-    features = {each.id(): each for each in found.getFeatures(QgsFeatureRequest()) if each.id() in wanted}
+    features = {each.id(): each for each in found.features() if each.id() in wanted}
     added = []
     for box in plan.additions:
         feature = QgsFeature(fields)
@@ -129,23 +152,14 @@ def _apply(plan: MergePlan, into: QgsVectorLayer, found: QgsVectorLayer, work: W
         for fid, box in plan.updates.items()
     }
     shapes = {fid: features[box.fid].geometry() for fid, box in plan.updates.items()}
-    work.stop_if_cancelled()
-    done = not added or provider.addFeatures(added, QgsFeatureSink.Flag.FastInsert)[0]
-    done = done and (not values or provider.changeFeatures(values, shapes))
-    done = done and (not plan.deletions or provider.deleteFeatures(plan.deletions))
-    if not done:
-        raise OutputError(
-            tr("The earlier result could not be changed. {why}").format(why=" ".join(provider.errors())).strip()
-        )
-    return Merged(len(plan.updates), len(added), len(plan.deletions))
+    return Changes(added, values, shapes, plan.deletions)
 
 
-def _gaps(source: str) -> QgsGeometry | None:
+def _union(gaps: Rows | None) -> QgsGeometry | None:
     """Ground that the new run could not look at."""
-    gaps = QgsVectorLayer(not_examined_source(source), "", "ogr")
-    if not gaps.isValid() or not gaps.featureCount():
+    if gaps is None or not gaps.count:
         return None
-    return QgsGeometry.unaryUnion([each.geometry() for each in gaps.getFeatures(QgsFeatureRequest())])
+    return QgsGeometry.unaryUnion([each.geometry() for each in gaps.features()])
 
 
 def _inside(boundary: QgsGeometry | None, gaps: QgsGeometry | None) -> Callable[[float, float], bool]:

@@ -18,6 +18,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ...core.job.errors import TilehawkError
 from ..layers import add_class, show_class, show_points, shown_classes, shows_points, style_detections
 from ..wording import tr
 from .background import Work, start_work
@@ -125,7 +126,12 @@ class ResultsPage(QWidget):
         self._origin = origin_of(self.layer) or self._origin
         if self._work is not None:
             self._work.done.disconnect(self._take_tally)
-        work = counting(self.layer, self._origin.area_field, self._filter.smallest_m2, self._filter.largest_m2)
+            self._work = None
+        try:
+            work = counting(self.layer, self._origin.area_field, self._filter.smallest_m2, self._filter.largest_m2)
+        except TilehawkError as problem:
+            self.problem.emit(str(problem))
+            return
         self._work = Work(tr("Counting objects"), work, silent=True)
         self._work.done.connect(self._take_tally)
         self._work.failed.connect(self.problem)

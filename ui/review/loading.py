@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from qgis.core import QgsFeatureRequest, QgsVariantUtils, QgsVectorLayer
+from qgis.core import Qgis, QgsFeatureRequest, QgsVariantUtils, QgsVectorLayer
 
 from ..layers import shown_classes
 from ..results.background import Work
-from ..results.counting import CHECK_EVERY, open_whole, whole_source
+from ..results.counting import CHECK_EVERY, open_rows, whole_source
 from ..results.filter import DRAWN, REVIEW, Filter
 from ..results.origin import Origin
 from .queue import Candidate, Objects, drawn_at_random
@@ -21,19 +21,19 @@ def reading(layer: QgsVectorLayer, origin: Origin, shown: Filter, sampled: bool)
     That is what the filter and the legend show, with what has been rejected. `sampled`: some, drawn at random from what
     the model has found by the same filter, whatever a person has said of it: nothing else would be fair.
     """
-    source = whole_source(layer)
     subset = Filter(shown.threshold, shown.smallest_m2, shown.largest_m2, True).subset(
         origin.area_field, origin.reviewed and not sampled
     )
+    rows = open_rows(whole_source(layer), subset)
+    whole = open_rows(whole_source(layer))
     hidden = {name for name, (_, visible) in shown_classes(layer).items() if not visible}
 
     def read(work: Work) -> Objects:
-        whole = open_whole(source)
-        place = whole.fields().indexFromName("id")
-        next_id = int(whole.maximumValue(place) or 0) + 1
-        whole.setSubsetString(subset)
+        place = whole.fields.indexFromName("id")
+        request = QgsFeatureRequest().setFlags(Qgis.FeatureRequestFlag.NoGeometry).setSubsetOfAttributes([place])
+        next_id = max((int(feature.attribute(place) or 0) for feature in whole.features(request)), default=0) + 1
         candidates = []
-        for number, feature in enumerate(whole.getFeatures(QgsFeatureRequest())):
+        for number, feature in enumerate(rows.features()):
             if number % CHECK_EVERY == 0:
                 work.stop_if_cancelled()
             state = "" if not origin.reviewed else _text(feature[REVIEW])

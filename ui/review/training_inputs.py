@@ -24,7 +24,7 @@ from qgis.PyQt.QtCore import QMetaType
 
 from ...core.job.errors import InvalidJob, OutputError
 from ..results.background import Work
-from ..results.counting import ground_measure, open_whole, whole_source
+from ..results.counting import Rows, ground_measure, open_rows, whole_source
 from ..results.filter import DOUBTFUL, OBJECTS, REJECTED, REVIEW, Filter
 from ..results.origin import Origin
 from ..wording import tr
@@ -65,19 +65,18 @@ def training_inputs(layer: QgsVectorLayer, origin: Origin, shown: Filter) -> Cal
     """
     if not origin.reviewed:
         raise InvalidJob(tr("Review some objects first: training learns from what you say of them."))
-    source, crs = whole_source(layer), layer.crs()
+    whole, crs = open_rows(whole_source(layer)), layer.crs()
     card = origin.card()
     resolution = card.resolution_m if card is not None and card.resolution_m is not None else 1.0
     path = QgsProcessingUtils.generateTempFilename("reviewed.gpkg")
 
     def write(work: Work) -> TrainingInputs:
-        whole = open_whole(source)
         labels: list[tuple[QgsGeometry, str, int]] = []
         squares: list[QgsGeometry] = []
         counts = {"positives": 0, "negatives": 0, "ignored": 0}
         names: dict[str, None] = {} if card is None else dict.fromkeys(known.name for known in card.classes)
         metre = _units_per_metre(whole, crs)
-        for feature in whole.getFeatures():
+        for feature in whole.features():
             work.stop_if_cancelled()
             state, score = feature[REVIEW], feature["score"]
             known = "" if QgsVariantUtils.isNull(state) else str(state)
@@ -120,11 +119,11 @@ def _around(shape: QgsGeometry, least: float) -> QgsGeometry:
     return QgsGeometry.fromRect(box.buffered(max(least, AROUND_SIDES * max(box.width(), box.height()))))
 
 
-def _units_per_metre(layer: QgsVectorLayer, crs) -> float:
+def _units_per_metre(rows: Rows, crs) -> float:
     """How many units of the layer's coordinates a metre on the ground is, in its middle; 1 where that is not known."""
     if not crs.isValid():
         return 1.0
-    middle = layer.extent().center()
+    middle = rows.extent.center()
     unit = 1e-4 if crs.isGeographic() else 1.0
     length = ground_measure(crs).measureLine(middle, QgsPointXY(middle.x(), middle.y() + unit))
     return unit / length if length > 0 else 1.0

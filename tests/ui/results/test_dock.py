@@ -89,9 +89,9 @@ def test_classes_are_switched_as_in_the_legend(figures, found):
 
 
 def test_centres_instead_of_boxes(figures, found):
-    click(figures.points)
+    QTest.keyClick(figures.points, Qt.Key.Key_Space)
     assert found.renderer().categories()[0].symbol().symbolLayer(0).layerType() == "CentroidFill"
-    click(figures.points)
+    QTest.keyClick(figures.points, Qt.Key.Key_Space)
     assert found.renderer().categories()[0].symbol().symbolLayer(0).layerType() == "SimpleFill"
 
 

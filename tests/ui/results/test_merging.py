@@ -7,7 +7,7 @@ from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRectangle, QgsVect
 from tilehawk.core.job.errors import OutputError
 from tilehawk.ui.results.agreement import Box, plan_merge
 from tilehawk.ui.results.background import Work
-from tilehawk.ui.results.merging import earlier_result, merging
+from tilehawk.ui.results.merging import apply_changes, earlier_result, merging
 from tilehawk.ui.results.origin import origin_of
 from tilehawk.ui.review.edits import ReviewEdits
 
@@ -66,7 +66,7 @@ def test_the_grid_misses_nothing():
 
 def merge(earlier, new, looked_at=None, replace=False):
     work = merging(earlier, new, looked_at, replace)
-    return work(Work("merging", work))
+    return apply_changes(earlier, work(Work("merging", work)))
 
 
 def table(layer):
