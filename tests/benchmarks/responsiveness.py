@@ -86,15 +86,23 @@ def measure() -> dict[str, object]:
         while not condition():
             QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 2)
             time.sleep(0.001)
-            if time.monotonic() - started > SECONDS:
-                raise TimeoutError
+            problem = dialog.messages.currentItem()
+            if time.monotonic() - started > SECONDS / 3 or (problem is not None and not dialog._run):
+                raise TimeoutError(problem.text() if problem is not None else dialog.status.text())
         return round(time.monotonic() - started, 2)
+
+    def pause(seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
 
     iface.mainWindow().resize(1500, 1000)
     layer = QgsRasterLayer(os.environ["TILEHAWK_RASTER"], "raster")
     QgsProject.instance().addMapLayer(layer)
+    pause(2)  # QGIS zooms to the first layer by itself
     iface.mapCanvas().setExtent(QgsRectangle.fromCenterAndSize(layer.extent().center(), *TRY_M))
-    wait(lambda: not iface.mapCanvas().isDrawing())
+    iface.mapCanvas().refresh()
+    pause(2)
     plugin, beat, figures = plugins["tilehawk"], Heartbeat(), {}
     beat.start()
     plugin.show_dialog()
