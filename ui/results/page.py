@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from qgis.core import QgsVectorLayer
@@ -30,6 +31,7 @@ from .histogram import ConfidenceHistogram
 from .origin import Origin, origin_of
 
 APPLY_AFTER_MS = 40  # a subset filter on 200,000 boxes takes as long
+PAUSE = 3.0  # times what a filter takes, before the next while the handle is dragged
 COUNT_AFTER_MS = 300
 LARGEST_M2 = 1e9
 
@@ -174,7 +176,13 @@ class ResultsPage(QWidget):
         if self.layer is None:
             return
         subset = self._filter.subset(self._origin.area_field, self._origin.reviewed)
-        if subset != self.layer.subsetString() and not self.layer.setSubsetString(subset):
+        if subset == self.layer.subsetString():
+            return
+        began = time.monotonic()
+        taken = self.layer.setSubsetString(subset)
+        spent_ms = 1000 * (time.monotonic() - began)
+        self._apply_soon.setInterval(max(APPLY_AFTER_MS, round(PAUSE * spent_ms)))  # a slow file is asked less often
+        if not taken:
             self.problem.emit(tr("The layer is being edited. Save its edits, then the filter works again."))
             self._follow_filter()
 
