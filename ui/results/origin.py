@@ -14,7 +14,6 @@ from ...core.job.errors import ModelError
 from .filter import REVIEW
 
 AREA_FIELDS = ("box_area_m2", "area_m2")  # the latter in a Shapefile
-BOUNDARY_PROPERTY = "tilehawk/boundary"  # well-known text, in the layer's coordinates, of the ground that was looked at
 CLOSED_FORMATS = ("ESRI Shapefile", "GeoJSON", "FlatGeobuf", "Parquet", "GeoJSONSeq")
 
 
