@@ -1,0 +1,47 @@
+"""The texts of ui that are translated, and what a catalogue lacks or no longer needs.
+
+texts.py de     prints what resources/translations/de.json lacks, as JSON to fill in, and what is obsolete
+"""
+
+import ast
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CATALOGUES = ROOT / "resources" / "translations"
+SOURCES = [ROOT / "plugin.py", *sorted((ROOT / "ui").rglob("*.py"))]
+LANGUAGES = ("de", "es", "fr", "ja", "pt")
+
+
+def calls_of_tr(path: Path) -> Iterator[ast.Call]:
+    """Find the calls of `tr` in a file."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tr":
+            yield node
+
+
+def texts() -> list[str]:
+    """List every text once, in the order of the files."""
+    found = (call.args[0].value for path in SOURCES for call in calls_of_tr(path))
+    return list(dict.fromkeys(found))
+
+
+def marks(text: str) -> list[str]:
+    """List placeholders and tags of a text, which a translation keeps."""
+    return sorted(re.findall(r"\{[^}]*\}|</?\w+[^>]*>|&\w+;", text))
+
+
+def catalogue(language: str) -> dict[str, str]:
+    """Read a language's catalogue; empty where there is none."""
+    path = CATALOGUES / f"{language}.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+if __name__ == "__main__":
+    known, wanted = catalogue(sys.argv[1]), texts()
+    lacking = {text: "" for text in wanted if not known.get(text)}
+    obsolete = [text for text in known if text not in set(wanted)]
+    print(json.dumps({"lacking": lacking, "obsolete": obsolete}, ensure_ascii=False, indent=1))
