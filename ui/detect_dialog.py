@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from qgis.core import Qgis, QgsApplication, QgsProject
 from qgis.gui import QgisInterface, QgsGui, QgsMessageBar
-from qgis.PyQt.QtCore import QSize, Qt, QTimer, QUrl
-from qgis.PyQt.QtGui import QDesktopServices, QShowEvent
+from qgis.PyQt.QtCore import QSize, Qt, QTimer
+from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -23,7 +22,7 @@ from qgis.PyQt.QtWidgets import (
 
 from ..core.job.errors import TilehawkError
 from ..core.job.events import Event
-from .branding import HELP_URL, icon
+from .branding import add_help, icon
 from .detect_form import DetectForm, project_context
 from .detect_questions import Tried, preflight_question, try_question
 from .detect_runs import ALGORITHM, DetectRun, DetectRuns
@@ -62,14 +61,14 @@ class DetectDialog(QDialog):
         self.progress.setToolTip(tr("How much of the area has been looked at"))
         self.status = QLabel()
         self.status.setWordWrap(True)
-        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Help | QDialogButtonBox.StandardButton.Close)
+        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         self.try_button = QPushButton(tr("Try here"))
         self.try_button.setToolTip(tr("Look at what the map shows, in seconds; adds nothing to the project"))
         self.try_button.setAutoDefault(False)
         self.run_button = self._button(tr("Run"), tr("Look for objects, in the background"))
         self.run_button.setDefault(True)
         self.cancel_button = self._button(tr("Cancel"), tr("Stop the running detection; nothing is written"))
-        self.buttons.button(QDialogButtonBox.StandardButton.Help).setToolTip(tr("Open Tilehawk's web page"))
+        add_help(self.buttons, "detect")
         self.buttons.button(QDialogButtonBox.StandardButton.Close).setToolTip(
             tr("Close this window; a running detection goes on")
         )
@@ -147,7 +146,6 @@ class DetectDialog(QDialog):
         self.cancel_button.clicked.connect(self.cancel)
         self.try_button.clicked.connect(self.try_here)
         self.buttons.rejected.connect(self.reject)
-        self.buttons.helpRequested.connect(partial(QDesktopServices.openUrl, QUrl(HELP_URL)))
         self.form.changed.connect(self._typing.start)
         self.form.threshold.valueChanged.connect(self._filter_preview)
         self._typing.timeout.connect(self._ask_preflight)

@@ -22,6 +22,7 @@ from qgis.PyQt.QtWidgets import (
 
 from ..core.job.environment.downloads import Fetch
 from ..core.job.errors import ModelError
+from .branding import add_help
 from .model_store import add_models, check_address, fetch_model, user_folder
 from .network import make_fetch
 from .results.background import Work, cancel_work, start_work
@@ -63,6 +64,7 @@ class GetModelsDialog(QDialog):
         self.get.setText(tr("Get"))
         self.get.setToolTip(tr("Put the models into the folder, and into all lists"))
         self.buttons.button(QDialogButtonBox.StandardButton.Cancel).setToolTip(tr("Leave everything as it is"))
+        add_help(self.buttons, "models#get")
         self._form = QFormLayout()
         self._form.addRow(tr("From"), self.origin)
         self._rows = {FILE: (self.file,), FOLDER: (self.folder,), ADDRESS: (self.address, self.hash)}

@@ -21,7 +21,7 @@ from qgis.PyQt.QtWidgets import (
 
 from ..core.job.environment.state import OUTDATED
 from ..core.job.errors import WorkerError
-from .branding import icon
+from .branding import add_help, icon
 from .environment import chosen_python, find_python, own_environment
 from .environment_panel import EnvironmentPanel
 from .settings import read_settings
@@ -61,6 +61,7 @@ class SetUpDialog(QDialog):
         self.buttons.button(QDialogButtonBox.StandardButton.Close).setToolTip(
             tr("Close this window; an installation that runs goes on")
         )
+        add_help(self.buttons, "set-up")
         self.options = QPushButton(tr("Options…"))
         self.options.setToolTip(tr("Proxy, mirror, folder of packages, another folder, or a Python of your own"))
         self.buttons.addButton(self.options, QDialogButtonBox.ButtonRole.ActionRole)

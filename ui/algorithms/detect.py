@@ -18,7 +18,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from ...core.job.errors import Cancelled, TilehawkError
-from ..branding import HELP_URL, icon
+from ..branding import help_url, icon
 from ..environment import find_python, open_worker
 from ..settings import read_settings
 from ..wording import counted, duration, tr
@@ -68,7 +68,7 @@ class DetectAlgorithm(QgsProcessingAlgorithm):
 
     def helpUrl(self) -> str:
         """Page with more help."""
-        return HELP_URL
+        return help_url("detect").toString()
 
     def shortDescription(self) -> str:
         """Tool tip in the toolbox."""

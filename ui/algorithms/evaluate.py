@@ -51,6 +51,8 @@ COUNTS = {
 class EvaluateAlgorithm(WorkerAlgorithm):
     """Compares detections with true objects, by class and overall: a table and a report."""
 
+    help_page = "results#accuracy"
+
     def name(self) -> str:
         """Identifier within the provider."""
         return "evaluate"

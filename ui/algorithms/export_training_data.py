@@ -42,6 +42,8 @@ DOUBLE = Qgis.ProcessingNumberParameterType.Double
 class ExportTrainingDataAlgorithm(WorkerAlgorithm):
     """Cuts a labelled raster into chips that other programs train on."""
 
+    help_page = "train#export"
+
     def name(self) -> str:
         """Identifier within the provider."""
         return "exporttrainingdata"

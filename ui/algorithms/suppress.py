@@ -37,6 +37,8 @@ from .worker_algorithm import WorkerAlgorithm, told
 class SuppressAlgorithm(WorkerAlgorithm):
     """Keeps of objects that cover one another the best, per class and then across classes."""
 
+    help_page = "results#suppression"
+
     def name(self) -> str:
         """Identifier within the provider."""
         return "nonmaximumsuppression"

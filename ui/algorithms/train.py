@@ -30,6 +30,8 @@ from .worker_algorithm import WorkerAlgorithm
 class TrainAlgorithm(WorkerAlgorithm):
     """Learns to find objects from a raster and a layer of labels, or from folders of labelled images."""
 
+    help_page = "train"
+
     def name(self) -> str:
         """Identifier within the provider."""
         return "train"

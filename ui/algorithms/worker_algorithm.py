@@ -16,13 +16,15 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from ...core.job.errors import TilehawkError
-from ..branding import HELP_URL, icon
+from ..branding import help_url, icon
 from ..environment import find_python
 from ..settings import read_settings
 
 
 class WorkerAlgorithm(QgsProcessingAlgorithm):
     """An algorithm that takes its layers in `take`, in the thread they belong to, and works in another process."""
+
+    help_page = "index"  # of resources/help
 
     def createInstance(self) -> WorkerAlgorithm:
         """Make another one, for a run of its own."""
@@ -38,7 +40,7 @@ class WorkerAlgorithm(QgsProcessingAlgorithm):
 
     def helpUrl(self) -> str:
         """Page with more help."""
-        return HELP_URL
+        return help_url(self.help_page).toString()
 
     def canExecute(self) -> tuple[bool, str]:
         """Say whether there is a Python environment to run in."""

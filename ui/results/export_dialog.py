@@ -18,6 +18,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ..branding import add_help
 from ..settings import read_settings
 from ..wording import tr
 from .export import FORMATS
@@ -56,6 +57,7 @@ class ExportDialog(QDialog):
         self.save = self.buttons.button(QDialogButtonBox.StandardButton.Save)
         self.save.setToolTip(tr("Save, in the background"))
         self.buttons.button(QDialogButtonBox.StandardButton.Cancel).setToolTip(tr("Save nothing"))
+        add_help(self.buttons, "results#export")
         self._arrange()
         self.format.currentIndexChanged.connect(self._take_format)
         self.file.fileChanged.connect(self._take_file)

@@ -13,6 +13,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ..branding import add_help
 from ..wording import tr
 
 MERGE, REPLACE, NEW = "merge", "replace", "new"
@@ -60,6 +61,7 @@ class MergeDialog(QDialog):
         self.remember = QCheckBox(tr("Do the same from now on, until QGIS is closed"))
         self.remember.setToolTip(tr("Do not ask again in this session"))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok)
+        add_help(buttons, "results#merge")
         self.ok = buttons.button(QDialogButtonBox.StandardButton.Ok)
         self.ok.setToolTip(tr("Do what is chosen above"))
         buttons.accepted.connect(self.accept)

@@ -6,6 +6,7 @@ from qgis.core import QgsMapLayerProxyModel, QgsProject, QgsVectorLayer
 from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
 
+from ..branding import add_help
 from ..wording import tr
 from .origin import origin_of
 
@@ -29,6 +30,7 @@ class ZonesDialog(QDialog):
         self.count.setText(tr("Count"))
         self.count.setToolTip(tr("Add a layer with the counts"))
         self.buttons.button(QDialogButtonBox.StandardButton.Cancel).setToolTip(tr("Count nothing"))
+        add_help(self.buttons, "results#zones")
         self.count.setEnabled(self.layers.currentLayer() is not None)
         self.layers.layerChanged.connect(lambda layer: self.count.setEnabled(layer is not None))
         self.buttons.accepted.connect(self.accept)

@@ -27,7 +27,7 @@ from qgis.PyQt.QtWidgets import (
 from ...core.job.errors import TilehawkError
 from ...core.job.events import Event
 from ..algorithm_run import AlgorithmRun
-from ..branding import HELP_URL, icon
+from ..branding import add_help, icon
 from ..environment import open_warm_worker
 from ..parameter_widgets import project_context
 from ..warm_worker import WarmWorker
@@ -72,13 +72,13 @@ class TrainDialog(QDialog):
         self.progress.setToolTip(tr("How much of the training is done"))
         self.status = QLabel()
         self.status.setWordWrap(True)
-        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Help | QDialogButtonBox.StandardButton.Close)
+        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         self.train_button = self._button(tr("Train"), tr("Learn from the labels, in the background"))
         self.train_button.setDefault(True)
         self.stop_button = self._button(tr("Stop and keep the best"), tr("End now with the best round so far"))
         self.cancel_button = self._button(tr("Cancel"), tr("Stop; the same training can be gone on with later"))
         self.back_button = self._button(tr("Back to the settings"), tr("Change the settings and train another model"))
-        self.buttons.button(QDialogButtonBox.StandardButton.Help).setToolTip(tr("Open Tilehawk's web page"))
+        add_help(self.buttons, "train")
         self.buttons.button(QDialogButtonBox.StandardButton.Close).setToolTip(
             tr("Close this window; a running training goes on")
         )
@@ -164,7 +164,6 @@ class TrainDialog(QDialog):
         self.warm.failed.connect(self._take_failure)
         self.finished.connect(self._let_worker_go)
         QgsProject.instance().cleared.connect(self._let_worker_go)
-        self.buttons.helpRequested.connect(lambda: QDesktopServices.openUrl(QUrl(HELP_URL)))
 
     def _ask(self) -> None:
         """Ask for a survey of the labels as the form stands."""
