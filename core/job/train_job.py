@@ -32,8 +32,8 @@ class TrainJob:
     the same as xmin, ymin, xmax, ymax in the first raster's CRS; outside of both nothing is known.
 
     Model. `output`: the model file. `resolution_m`: ground metres a px; None takes the imagery's own. `levels`,
-    `anchor_sizes` (base sizes in px, one a level) and `anchor_ratios` None: those of `start_from`, else fitted to the
-    objects. `norm`: of the backbone, "batch", "group", or "auto": that of `start_from`, else group below 8 tiles a
+    `anchor_sizes` (base sizes in px, one a level) and `anchor_ratios` None: those of `start_from` where they reach the
+    objects, else fitted to them. `norm`: of the backbone, "batch", "group", or "auto": that of `start_from`, else group below 8 tiles a
     batch. `start_from`: a file, of Tilehawk, torchvision or DeepForest, or "coco" or "imagenet": torchvision's weights,
     downloaded once.
 

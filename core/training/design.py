@@ -86,12 +86,12 @@ def _base(job: TrainJob, start: Start | None, report: Report) -> Architecture:
 def _with_anchors(
     job: TrainJob, prepared: Prepared, base: Architecture, start: Start | None, report: Report
 ) -> tuple[Architecture, dict[str, Any]]:
-    """Levels and anchors as given, as the start's, or fitted to the objects; and how they fit."""
+    """Levels and anchors as given, as the start's where those reach the objects, or fitted; and how they fit."""
     sizes, levels, base_sizes = prepared.sizes, job.levels, job.anchor_sizes
     if start is not None and not start.of_backbone and levels is None:
         theirs = start.card.architecture
         kept = replace(base, levels=theirs.levels, anchor_sizes=theirs.anchor_sizes)
-        if start.ours or coverage(sizes, kept).reached >= FEW:
+        if coverage(sizes, kept).reached >= FEW:
             levels, base_sizes = kept.levels, kept.anchor_sizes
     if levels is not None and base_sizes is not None:
         shape = replace(base, levels=levels, anchor_sizes=base_sizes)

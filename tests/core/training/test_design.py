@@ -86,6 +86,14 @@ def test_anchors_of_foreign_weights_stay_only_where_they_reach_the_objects():
     assert small.backbone == "resnet50"
 
 
+def test_anchors_of_a_model_stay_only_where_they_reach_the_objects():
+    assert shape_of(JOB, start())[0].anchor_sizes == THEIRS.anchor_sizes
+    fitted, _ = shape_of(JOB, start(), side=160.0)
+    assert fitted.anchor_sizes != THEIRS.anchor_sizes
+    assert max(fitted.anchor_sizes) * max(fitted.anchor_scales) > 120
+    assert (fitted.backbone_stages, fitted.channels) == (THEIRS.backbone_stages, THEIRS.channels)
+
+
 def test_levels_given_by_hand_go_before_the_starts():
     shape, _ = shape_of(replace(JOB, levels=("P3", "P4"), anchor_sizes=(9.0, 18.0)), start())
     assert (shape.levels, shape.anchor_sizes) == (("P3", "P4"), (9.0, 18.0))
