@@ -33,9 +33,9 @@ class TrainJob:
 
     Model. `output`: the model file. `resolution_m`: ground metres a px; None takes the imagery's own. `levels`,
     `anchor_sizes` (base sizes in px, one a level) and `anchor_ratios` None: those of `start_from` where they reach the
-    objects, else fitted to them. `norm`: of the backbone, "batch", "group", or "auto": that of `start_from`, else group below 8 tiles a
-    batch. `start_from`: a file, of Tilehawk, torchvision or DeepForest, or "coco" or "imagenet": torchvision's weights,
-    downloaded once.
+    objects, else fitted to them. `norm`: of the backbone, "batch", "group", or "auto": that of `start_from`, else group
+    below 8 tiles a batch. `start_from`: a file, of Tilehawk, torchvision or DeepForest, or "coco" or "imagenet":
+    torchvision's weights, downloaded once.
 
     Training. `epochs`: at most. `patience`: stop when that many epochs brought nothing better; None: never. `schedule`
     of the learning rate: "cosine", "one_cycle", or "steady" until it stops improving, then down over `patience` epochs;
