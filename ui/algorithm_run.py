@@ -20,13 +20,14 @@ class AlgorithmRun(QObject):
     """A run as a QGIS task, noted in Processing's history.
 
     It owns the context and the feedback that the task uses, and never touches the task again. Signals come in the main
-    thread: `progressed` (percent), `said` (where it is), `happened` (an event of the worker that is no progress),
-    `ended` (ok, and if not a sentence for the user, empty when cancelled). `results`: what the algorithm gave;
-    `seconds`: how long it took.
+    thread: `progressed` (percent), `said` (where it is), `found` (an event of boxes), `happened` (an event that only
+    some jobs have), `ended` (ok, sentence for the user; empty when cancelled). `results`: what the algorithm gave;
+    `seconds`: how long it took; `inputs`: the parameters as they can be stored.
     """
 
     progressed = pyqtSignal(float)
     said = pyqtSignal(str)
+    found = pyqtSignal(object)
     happened = pyqtSignal(object)
     ended = pyqtSignal(bool, str)
 
@@ -38,6 +39,7 @@ class AlgorithmRun(QObject):
         self.running = False
         self.results: dict[str, Any] = {}
         self.seconds = 0.0
+        self.inputs: dict[str, Any] = {}
         self._parameters = parameters
         self._algorithm = QgsApplication.processingRegistry().createAlgorithmById(algorithm)
         self._feedback = LiveFeedback()
@@ -49,6 +51,7 @@ class AlgorithmRun(QObject):
             if not ok:
                 raise InvalidJob(sentence)
         self._feedback.progressChanged.connect(self.progressed)
+        self._feedback.found.connect(self.found)
         self._feedback.happened.connect(self.happened)
         self._feedback.said.connect(self.said)
 
@@ -87,6 +90,10 @@ class AlgorithmRun(QObject):
         if not self.running:
             self._context = self._feedback = self._algorithm = None
 
+    def outcome(self) -> str:
+        """Say what came of a run that ended well."""
+        return ""
+
     def _finish(self, ok: bool, results: dict[str, Any]) -> None:
         from processing.gui.Postprocessing import handleAlgorithmResults
 
@@ -103,7 +110,7 @@ class AlgorithmRun(QObject):
         elif not handleAlgorithmResults(self._algorithm, self._context, self._feedback, self._parameters):
             self.ended.emit(False, self._feedback.problem)
         else:
-            self.ended.emit(True, "")
+            self.ended.emit(True, self.outcome())
 
     def _add_to_history(self) -> None:
         self._history = {
@@ -114,5 +121,6 @@ class AlgorithmRun(QObject):
         command, ok = self._algorithm.asQgisProcessCommand(self._parameters, self._context)
         if ok:
             self._history["process_command"] = command
+        self.inputs = self._history["parameters"].get("inputs", {})
         self._history_id, _ = QgsGui.historyProviderRegistry().addEntry("processing", self._history)
         QgsGui.instance().processingRecentAlgorithmLog().push(self._algorithm.id())

@@ -2,127 +2,47 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from qgis.core import (
     Qgis,
-    QgsApplication,
-    QgsProcessingAlgRunnerTask,
-    QgsProcessingContext,
     QgsProject,
-    QgsTask,
     QgsVectorLayer,
 )
-from qgis.gui import QgisInterface, QgsGui
-from qgis.PyQt.QtCore import QEventLoop, QObject, QTimer, pyqtSignal
+from qgis.gui import QgisInterface
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtWidgets import QApplication, QPushButton
 
-from ..core.job.errors import InvalidJob
 from ..core.job.events import Event
+from .algorithm_run import AlgorithmRun
 from .algorithms.preparing import prepare
-from .algorithms.reporting import LiveFeedback
 from .environment_tasks import cancel_tasks
 from .live_boxes import LiveBoxes
 from .run_again import RunAgain
 from .wording import duration, tr
 
 ALGORITHM = "tilehawk:detect"
-LAST_WAIT_MS = 3000  # a cancelled worker is killed after 1.5 s
 
 
-class DetectRun(QObject):
-    """One run of the detection algorithm as a QGIS task.
+class DetectRun(AlgorithmRun):
+    """One run of the detection algorithm.
 
-    It owns the context and the feedback that the task uses, and never touches the task again. Signals come in the main
-    thread: `progressed` (percent), `said` (where it is), `found` (an event of boxes), `ended` (ok, sentence for the
-    user; empty when cancelled). `layer`: the result in the project, once it has ended well. `inputs`: the parameters
-    as they can be stored.
+    `crs` and `colors`: of the boxes that `found` carries. `layer`: the result in the project, once it has ended well.
     """
-
-    progressed = pyqtSignal(float)
-    said = pyqtSignal(str)
-    found = pyqtSignal(object)
-    ended = pyqtSignal(bool, str)
 
     def __init__(self, parameters: dict[str, Any]) -> None:
         """Check the parameters; raises InvalidJob with the algorithm's sentence."""
-        from processing.tools.dataobjects import createContext
-
-        super().__init__()
-        self.running = False
-        self._parameters = parameters
-        self._algorithm = QgsApplication.processingRegistry().createAlgorithmById(ALGORITHM)
-        self._feedback = LiveFeedback()
-        self._context: QgsProcessingContext | None = createContext(self._feedback)
-        for ok, sentence in (
-            self._algorithm.canExecute(),
-            self._algorithm.checkParameterValues(parameters, self._context),
-        ):
-            if not ok:
-                raise InvalidJob(sentence)
+        super().__init__(ALGORITHM, parameters)
         prepared = prepare(self._algorithm, parameters, self._context)
         self.crs, self.colors = prepared.raster.crs, [known.color for known in prepared.card.classes]
         self.layer: QgsVectorLayer | None = None
-        self._feedback.progressChanged.connect(self.progressed)
-        self._feedback.found.connect(self.found)
-        self._feedback.said.connect(self.said)
 
-    def start(self) -> None:
-        """Hand the run to QGIS's task manager and note it in Processing's history."""
-        flags = QgsTask.Flag.CanCancel | QgsTask.Flag.Silent  # the message bar says more than 'Task complete'
-        task = QgsProcessingAlgRunnerTask(self._algorithm, self._parameters, self._context, self._feedback, flags)
-        if task.isCanceled():
-            raise InvalidJob(self._feedback.problem or tr("The detection could not be started."))
-        task.executed.connect(self._finish)
-        self._started_at = time.monotonic()
-        self._add_to_history()
-        self.running = True
-        QgsApplication.taskManager().addTask(task)
-
-    def cancel(self) -> None:
-        """Ask the run to stop; `ended` follows."""
-        if self.running:
-            self._feedback.cancel()
-
-    def release(self) -> None:
-        """Let go of what the run needed, once it has ended: its context may own layers, which must not outlive QGIS."""
-        if not self.running:
-            self._context = self._feedback = self._algorithm = None
-
-    def _finish(self, ok: bool, results: dict[str, Any]) -> None:
-        from processing.gui.Postprocessing import handleAlgorithmResults
-
-        self.running = False
-        QTimer.singleShot(0, self.release)  # not in the middle of the task's signal
-        self._history["results"] = results
-        self._history["log"] = self._feedback.htmlLog()
-        QgsGui.historyProviderRegistry().updateEntry(self._history_id, self._history)
-        if self._feedback.isCanceled():
-            self.ended.emit(False, "")
-        elif not ok:
-            self.ended.emit(False, self._feedback.problem or tr("The detection failed; see Processing's history."))
-        elif not handleAlgorithmResults(self._algorithm, self._context, self._feedback, self._parameters):
-            self.ended.emit(False, self._feedback.problem)
-        else:
-            self.layer = loaded_layer(results["OUTPUT"])
-            took = duration(time.monotonic() - self._started_at)
-            self.ended.emit(True, tr("{found} in {duration}").format(found=results["FOUND"], duration=took))
-
-    def _add_to_history(self) -> None:
-        self._history = {
-            "python_command": self._algorithm.asPythonCommand(self._parameters, self._context),
-            "algorithm_id": self._algorithm.id(),
-            "parameters": self._algorithm.asMap(self._parameters, self._context),
-        }
-        command, ok = self._algorithm.asQgisProcessCommand(self._parameters, self._context)
-        if ok:
-            self._history["process_command"] = command
-        self.inputs = self._history["parameters"].get("inputs", {})
-        self._history_id, _ = QgsGui.historyProviderRegistry().addEntry("processing", self._history)
-        QgsGui.instance().processingRecentAlgorithmLog().push(self._algorithm.id())
+    def outcome(self) -> str:
+        """Say what was found, once its layer is there."""
+        self.layer = loaded_layer(self.results["OUTPUT"])
+        return tr("{found} in {duration}").format(found=self.results["FOUND"], duration=duration(self.seconds))
 
 
 class DetectRuns(QObject):
@@ -162,11 +82,8 @@ class DetectRuns(QObject):
             run.found.disconnect(self._show_boxes)
             self._take_boxes_off(run)
             run.cancel()
-        deadline = time.monotonic() + LAST_WAIT_MS / 1000
-        while any(run.running for run in running) and time.monotonic() < deadline:
-            loop = QEventLoop()
-            QTimer.singleShot(50, loop.quit)
-            loop.exec()
+        for run in running:
+            run.wait()
         for run in self._runs:
             run.release()
 

@@ -22,10 +22,10 @@ from qgis.PyQt.QtWidgets import (
 
 from ..core.job.environment.downloads import Fetch
 from ..core.job.errors import ModelError
+from .background import Work, cancel_work, start_work
 from .branding import add_help
 from .model_store import add_models, check_address, fetch_model, user_folder
 from .network import make_fetch
-from .results.background import Work, cancel_work, start_work
 from .wording import tr
 
 FILE, FOLDER, ADDRESS = range(3)

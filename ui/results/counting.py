@@ -21,8 +21,8 @@ from qgis.core import (
 )
 
 from ...core.job.errors import OutputError
+from ..background import Work
 from ..wording import tr
-from .background import Work
 from .figures import Row, Tally, tally
 from .filter import REVIEW
 from .origin import not_examined_source

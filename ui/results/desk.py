@@ -12,10 +12,10 @@ from qgis.PyQt.QtGui import QAction
 
 from ...core.job.errors import TilehawkError
 from ..algorithms.loading import listeners
+from ..background import Work, cancel_work, start_work
 from ..branding import icon
 from ..layers import PICTURE
 from ..wording import tr
-from .background import Work, cancel_work, start_work
 from .origin import origin_of
 from .picture import PictureFunction
 
@@ -226,9 +226,8 @@ class ResultsDesk(QObject):
 
     def _add(self, layer: QgsMapLayer) -> None:
         QgsProject.instance().addMapLayer(layer)
-        self.dock.messages.pushMessage(
-            tr("'{layer}' is in the project.").format(layer=layer.name()), Qgis.MessageLevel.Success, MESSAGE_SECONDS
-        )
+        text = tr("'{layer}' is in the project.").format(layer=layer.name())
+        self._iface.messageBar().pushMessage("Tilehawk", text, Qgis.MessageLevel.Success, MESSAGE_SECONDS)
 
     def _tell_export(self, path: str, count: int, load: bool) -> None:
         if load:

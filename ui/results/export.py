@@ -24,9 +24,9 @@ from qgis.core import (
 )
 
 from ...core.job.errors import OutputError
+from ..background import Work
 from ..layers import shown_classes
 from ..wording import tr
-from .background import Work
 from .counting import CHECK_EVERY, Rows, open_rows, whole_source
 
 WGS84 = "EPSG:4326"

@@ -17,10 +17,10 @@ from qgis.core import (
 )
 
 from ...core.job.errors import OutputError
+from ..background import Work
 from ..review.edits import require_reviewable
 from ..wording import tr
 from .agreement import Box, MergePlan, plan_merge
-from .background import Work
 from .counting import CHECK_EVERY, Rows, open_gaps, open_rows, whole_source
 from .filter import REVIEW
 from .origin import origin_of

@@ -20,9 +20,9 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ...core.job.errors import TilehawkError
+from ..background import Work, start_work
 from ..layers import add_class, show_class, show_points, shown_classes, shows_points, style_detections
 from ..wording import tr
-from .background import Work, start_work
 from .class_table import ClassTable, area_text
 from .counting import counting
 from .figures import Tally, wilson

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from qgis.core import Qgis, QgsFeatureRequest, QgsVariantUtils, QgsVectorLayer
 
+from ..background import Work
 from ..layers import shown_classes
-from ..results.background import Work
 from ..results.counting import CHECK_EVERY, open_rows, whole_source
 from ..results.filter import DRAWN, REVIEW, Filter
 from ..results.origin import Origin

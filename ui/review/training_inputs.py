@@ -23,7 +23,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QMetaType
 
 from ...core.job.errors import InvalidJob, OutputError
-from ..results.background import Work
+from ..background import Work
 from ..results.counting import Rows, ground_measure, open_rows, whole_source
 from ..results.filter import DOUBTFUL, OBJECTS, REJECTED, REVIEW, Filter
 from ..results.origin import Origin

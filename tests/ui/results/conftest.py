@@ -5,8 +5,8 @@ import random
 import pytest
 from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsVectorLayer
 from tilehawk.core.detections.metadata import layer_metadata, record_in_geopackage
+from tilehawk.ui.background import cancel_work
 from tilehawk.ui.layers import style_detections
-from tilehawk.ui.results.background import cancel_work
 
 from tests.ui.scenery import CARD, CRS, ORIGIN, write_card, write_detections
 

@@ -8,8 +8,8 @@ import pytest
 from osgeo import ogr
 from qgis.core import QgsProject, QgsVectorLayer
 from tilehawk.core.job.errors import OutputError
+from tilehawk.ui.background import Work, start_work
 from tilehawk.ui.layers import show_class
-from tilehawk.ui.results.background import Work, start_work
 from tilehawk.ui.results.export import FORMATS, exporting
 
 from tests.ui.scenery import wait_until

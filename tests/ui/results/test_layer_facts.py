@@ -13,8 +13,8 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QImage
 from tilehawk.core.job.errors import OutputError
+from tilehawk.ui.background import Work, start_work
 from tilehawk.ui.layers import PICTURE
-from tilehawk.ui.results.background import Work, start_work
 from tilehawk.ui.results.counting import counting, whole_source
 from tilehawk.ui.results.origin import origin_of, raster_of
 from tilehawk.ui.results.picture import PictureFunction

@@ -5,8 +5,8 @@ import random
 import pytest
 from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRectangle, QgsVectorLayer
 from tilehawk.core.job.errors import OutputError
+from tilehawk.ui.background import Work
 from tilehawk.ui.results.agreement import Box, plan_merge
-from tilehawk.ui.results.background import Work
 from tilehawk.ui.results.merging import apply_changes, earlier_result, merging
 from tilehawk.ui.results.origin import origin_of
 from tilehawk.ui.review.edits import ReviewEdits

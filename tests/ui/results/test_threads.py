@@ -1,6 +1,6 @@
 """Reading one file in many threads at once never locks: layers are opened in the main thread alone."""
 
-from tilehawk.ui.results.background import Work, start_work
+from tilehawk.ui.background import Work, start_work
 from tilehawk.ui.results.counting import counting
 from tilehawk.ui.results.filter import Filter
 from tilehawk.ui.results.origin import origin_of

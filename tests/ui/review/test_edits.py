@@ -5,8 +5,8 @@ import sqlite3
 import pytest
 from qgis.core import NULL, QgsRectangle, QgsVectorLayer
 from tilehawk.core.job.errors import OutputError
+from tilehawk.ui.background import Work
 from tilehawk.ui.layers import shown_classes
-from tilehawk.ui.results.background import Work
 from tilehawk.ui.results.export import exporting
 from tilehawk.ui.results.filter import Filter
 from tilehawk.ui.results.origin import origin_of

@@ -4,7 +4,7 @@ import pytest
 from osgeo import ogr
 from qgis.core import QgsRectangle
 from tilehawk.core.job.errors import InvalidJob
-from tilehawk.ui.results.background import Work
+from tilehawk.ui.background import Work
 from tilehawk.ui.results.filter import Filter
 from tilehawk.ui.results.origin import origin_of
 from tilehawk.ui.review.edits import ReviewEdits

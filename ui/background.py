@@ -1,4 +1,4 @@
-"""Work on result layers off the main thread, as QGIS tasks that end with a value or a sentence."""
+"""Work off the main thread, as QGIS tasks that end with a value or a sentence."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt.QtCore import pyqtSignal
 
-from ...core.job.errors import Cancelled, TilehawkError
-from ..wording import tr
+from ..core.job.errors import Cancelled, TilehawkError
+from .wording import tr
 
 
 class Work(QgsTask):
