@@ -194,7 +194,8 @@ class TrainForm(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         for name in self._advanced:
-            form.addRow(self._parameters.label(name), self._parameters[name])
+            widget = self._parameters[name]
+            form.addRow("" if isinstance(widget, QCheckBox) else self._parameters.label(name), widget)
             self._parameters.changed(name, self._tell)
         for name in ("INPUT", "LABELS", "CLASS_FIELD", "CLASS_NAME", "POINT_SIZE"):
             self._parameters.changed(name, self._follow)
