@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env test lint demo qgis package wheelhouse
+.PHONY: help env test lint demo qgis screenshots package wheelhouse
 
 PLATFORM = windows
 PYTHON = 3.12
@@ -8,7 +8,7 @@ TORCH = cpu
 FOLDER = build/wheelhouse-$(PLATFORM)
 
 help: ## lists these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 env: ## prepares QGIS, .venv (the worker) and .venv-qgis (tests in QGIS's Python); quick when all is there
 	@.ci/setup
@@ -35,6 +35,9 @@ demo: env ## draws a suburb, finds its pools through QGIS, maps and scores them 
 
 qgis: env ## opens QGIS with the plugin from this checkout, in a throwaway profile
 	@.venv/bin/python tests/demo/qgis_profile.py build/qgis build/demo/scene.tif build/demo/detections.gpkg
+
+screenshots: env ## takes pictures of every window in a real QGIS into build/screenshots, and those of the help
+	@PYTHONPATH=. .venv/bin/python tests/ui/screenshots.py
 
 package: ## builds the ZIP that QGIS's 'Install from ZIP' takes
 	@python3 .ci/package.py

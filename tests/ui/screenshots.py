@@ -1,12 +1,16 @@
-"""Pictures of the plugin in a real QGIS window, at 100 and 150 % of the font size, in build/screenshots.
+"""Pictures of every window of the plugin in a real QGIS, in build/screenshots; the help takes its own from there.
 
-    screenshots.py [RASTER]
+    screenshots.py [--percent 100 150] [--theme light dark] [--keep]
 
-Run it with any Python: it starts QGIS under xvfb-run in a throw-away profile, and in there runs itself again.
-With a raster, the bundled model looks at it; without, a stand-in answers for the worker and none is needed.
+Run it with the worker's Python: it draws a suburb, starts QGIS under xvfb-run in a throw-away profile for each font
+size and theme, and in there runs itself again. `--keep` leaves the pictures of the help as they are.
 """
 
+import argparse
+import json
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -14,140 +18,127 @@ from pathlib import Path
 
 ROOT = Path(os.environ.get("TILEHAWK_ROOT") or Path(__file__).resolve().parents[2])
 FOLDER = ROOT / "build" / "screenshots"
-FONT_PERCENT = (100, 150)
-SECONDS = 600
-WARNING = {
-    "text": "Red and blue look exchanged: the file seems to store blue first.",
-    "remedy": "Under Advanced, choose the bands in the order 3, 2, 1.",
+HELP = ROOT / "resources" / "help" / "images"
+EPOCHS = FOLDER / "epochs.json"
+SCENE_PX, SEED = 2048, 20
+SMALL = {  # a training of a minute on a processor
+    **{"backbone": "resnet18", "backbone_stages": 2, "channels": 32, "head_channels": 32, "head_depth": 2},
+    **{"head_norm": "group", "batch_size": 4, "tile_px": 128, "ema_decay": 0.9, "learning_rate": 0.002},
+    **{"epochs": 12, "steps_per_epoch": 40, "class_field": "class"},
+}
+SECONDS = 900
+COLORS = {"window": 80, "": 160}  # of a palette: a map takes most of the room
+THEMES = {"light": "", "dark": "\n[UI]\nUITheme=Night Mapping\n"}
+IN_HELP = {  # name in the help: name of the picture
+    "detect": "detect",
+    "detect-advanced": "detect-advanced",
+    "detect-try": "window-try",
+    "detect-running": "window-running",
+    "results": "window-results",
+    "close-up": "window-close-up",
+    "review": "window-review",
+    "export": "export",
+    "zones-map": "window-zones",
+    "merge": "merge",
+    "train": "train",
+    "train-curve": "train-curve",
+    "set-up": "set-up",
+    "options": "options",
+    "get-models": "get-models",
+    "toolbox": "toolbox",
 }
 
 
 def main() -> int:
-    """Start QGIS once for each font size; 1 where a picture is missing."""
-    from installed import make_profile, qgis_environment, run_program
-
+    """Start QGIS once for each font size and theme; 1 where a picture is missing."""
+    options = parse_options()
     FOLDER.mkdir(parents=True, exist_ok=True)
+    scene = draw_scene()
+    learn(scene)
     failed = 0
-    for percent in FONT_PERCENT:
-        with tempfile.TemporaryDirectory() as folder:
-            report = Path(folder) / "report.txt"
-            environment = qgis_environment(
-                make_profile(Path(folder)),
-                QT_QPA_PLATFORM="xcb",
-                QT_FONT_DPI=str(96 * percent // 100),
-                TILEHAWK_ROOT=str(ROOT),
-                TILEHAWK_REPORT=str(report),
-                TILEHAWK_SUFFIX=str(percent),
-                TILEHAWK_RASTER=str(Path(sys.argv[1]).resolve()) if len(sys.argv) > 1 else "",
-            )
-            qgis = ["qgis", "--nologo", "--noversioncheck", "--code", str(Path(__file__).resolve())]
-            _, said = run_program(["xvfb-run", "-a", "-s", "-screen 0 1600x1100x24", *qgis], environment, SECONDS)
-            outcome = report.read_text() if report.exists() else said
-            print(f"{percent} %: {outcome}")
+    for theme in options.theme:
+        for percent in options.percent:
+            outcome = shoot_with(scene, theme, percent)
+            print(f"{theme}, {percent} %: {outcome}", flush=True)
             failed |= outcome != "done"
+    if not failed and not options.keep and "light" in options.theme and 100 in options.percent:
+        fill_help()
     return failed
 
 
-def shoot() -> None:
-    """Take the pictures; in QGIS."""
-    sys.path.insert(0, str(ROOT))
-    from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
-    from qgis.PyQt.QtTest import QTest
-    from qgis.utils import iface, plugins
-
-    from tests.ui.scenery import CARD, DETECTIONS, StandIn, wait_until, write_card, write_detections, write_raster
-
-    folder = Path(tempfile.mkdtemp())
-    raster = os.environ["TILEHAWK_RASTER"]
-    if not raster:
-        stand_in = StandIn(folder / "worker", write_detections(folder / "result.gpkg", DETECTIONS))
-        stand_in.plan(seconds=6, warnings=[WARNING], boxes=[[480010.0, 3759960.0, 480018.0, 3759968.0]])
-        os.environ["TILEHAWK_PYTHON"] = str(stand_in.python)
-    window = iface.mainWindow()
-    window.showNormal()
-    window.resize(1500, 1000)
-    layer = QgsRasterLayer(raster or str(write_raster(folder / "suburb.tif", 96)), "suburb")
-    QgsProject.instance().addMapLayer(layer)
-    plugin = plugins["tilehawk"]
-    plugin.show_dialog()
-    dialog = plugin.dialog
-    dialog.form.set_raster(layer)
-    if not raster:
-        dialog.form.model.set_path(str(write_card(folder / "pools-and-trees.safetensors", CARD)))
-    wait_until(lambda: "seconds" in dialog.card.facts, SECONDS)
-    QTest.qWait(500)
-    save(dialog, "dialog")
-    dialog.form.area.choose("polygons")
-    dialog.form.advanced.setCollapsed(False)
-    dialog.resize(dialog.width(), 1000)
-    QTest.qWait(500)
-    save(dialog, "dialog-advanced")
-    dialog.form.area.choose("whole")
-    dialog.form.advanced.setCollapsed(True)
-    if raster:
-        iface.mapCanvas().zoomScale(2500)
-        QTest.qWait(1500)
-    dialog.try_here()
-    wait_until(lambda: "Preview" in dialog.status.text(), SECONDS)
-    QTest.qWait(500)
-    save(dialog, "dialog-try")
-    save(window, "window-try")
-    dialog.run()
-    QTest.qWait(3000)
-    save(dialog, "dialog-running")
-    save(window, "window-running")
-    wait_until(lambda: not dialog._run.running, SECONDS)
-    QTest.qWait(500)
-    save(dialog, "dialog-done")
-    dialog.close()
-    iface.zoomFull()
-    QTest.qWait(2000)
-    save(window, "window")
-    iface.mapCanvas().zoomScale(1500)
-    QTest.qWait(2000)
-    save(window, "close-up")
-    from tilehawk.ui.options import OptionsPage
-
-    page = OptionsPage()
-    page.resize(700, 900)
-    page.sources.setCollapsed(False)
-    page.show()
-    page.check.click()
-    wait_until(page.check.isEnabled, SECONDS)
-    save(page, "options")
-    page.close()
-    shoot_set_up(folder, "set-up")
-    QgsApplication.setUITheme("Night Mapping")  # last: palettes do not come back
-    plugin.show_dialog()
-    dialog.resize(dialog.sizeHint())
-    dialog._take_room()
-    wait_until(lambda: "seconds" in dialog.card.facts, SECONDS)
-    QTest.qWait(500)
-    save(dialog, "dialog-dark")
-    shoot_set_up(folder, "set-up-dark")
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--percent", type=int, nargs="+", default=[100, 150], help="sizes of the font")
+    parser.add_argument("--theme", nargs="+", choices=list(THEMES), default=list(THEMES), help="themes of QGIS")
+    parser.add_argument("--keep", action="store_true", help="leave the pictures of the help as they are")
+    return parser.parse_args()
 
 
-def shoot_set_up(folder: Path, name: str) -> None:
-    """Take the first run's window, as it is where there is no Python to detect with."""
-    from qgis.PyQt.QtTest import QTest
-    from qgis.utils import iface
-    from tilehawk.ui import environment
-    from tilehawk.ui.set_up_dialog import SetUpDialog
+def draw_scene() -> Path:
+    """Draw the suburb, unless it is there."""
+    scene = FOLDER / "suburb.tif"
+    if not scene.exists():
+        command = [sys.executable, "-m", "core.scene", "demo", str(scene), "--size", str(SCENE_PX), "--seed", str(SEED)]
+        subprocess.run(command, cwd=ROOT, check=True)
+    return scene
 
-    from tests.ui.scenery import wait_until
 
-    root, python = environment.ROOT, os.environ.pop("TILEHAWK_PYTHON", None)
-    environment.ROOT = folder
-    os.environ["XDG_DATA_HOME"] = str(folder / "data")
-    dialog = SetUpDialog(iface.mainWindow(), iface, list)
-    dialog.show()
-    wait_until(lambda: dialog.panel.plan["size"].text())
-    QTest.qWait(500)
-    save(dialog, name)
-    dialog.close()
-    environment.ROOT = root
-    if python is not None:
-        os.environ["TILEHAWK_PYTHON"] = python
+def learn(scene: Path) -> None:
+    """Train a small network on the suburb, for a curve that is shown, unless that is there."""
+    from core.job.train_job import TrainJob
+    from core.train import train
+
+    if EPOCHS.exists():
+        return
+    told: list[dict] = []
+    with tempfile.TemporaryDirectory() as folder:
+        job = TrainJob(
+            output=str(Path(folder) / "pools.safetensors"),
+            rasters=(str(scene),),
+            labels=(f"{scene.with_name(scene.stem + '_truth.gpkg')}|layername=truth",),
+            **SMALL,
+        )
+        train(job, lambda event: told.append(dict(event)) if event["event"] == "epoch" else None, lambda: False)
+    EPOCHS.write_text(json.dumps(told))
+
+
+def shoot_with(scene: Path, theme: str, percent: int) -> str:
+    """Take all pictures in a QGIS of its own; 'done', or what went wrong."""
+    from installed import make_profile, qgis_environment, run_program
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        report = folder / "report.txt"
+        profile = make_profile(folder)
+        with (profile / "profiles" / "default" / "QGIS" / "QGIS3.ini").open("a") as ini:
+            ini.write(THEMES[theme])
+        for file in scene.parent.glob(f"{scene.stem}*"):
+            shutil.copy(file, folder)
+        environment = qgis_environment(
+            profile,
+            QT_QPA_PLATFORM="xcb",
+            QT_FONT_DPI=str(96 * percent // 100),
+            TILEHAWK_ROOT=str(ROOT),
+            TILEHAWK_REPORT=str(report),
+            TILEHAWK_SUFFIX=f"{theme}-{percent}",
+            TILEHAWK_RASTER=str(folder / scene.name),
+        )
+        qgis = ["qgis", "--nologo", "--noversioncheck", "--code", str(Path(__file__).resolve())]
+        _, said = run_program(["xvfb-run", "-a", "-s", "-screen 0 1800x1250x24", *qgis], environment, SECONDS)
+        return report.read_text() if report.exists() else said
+
+
+def fill_help() -> None:
+    """Put a light choice of the pictures into the help, each with a palette of its own."""
+    from PIL import Image
+
+    HELP.mkdir(parents=True, exist_ok=True)
+    for old in HELP.glob("*.png"):
+        old.unlink()
+    for name, picture in IN_HELP.items():
+        colors = COLORS["window" if picture.startswith("window") else ""]
+        with Image.open(FOLDER / f"{picture}-light-100.png") as image:
+            image.convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(HELP / f"{name}.png", optimize=True)
 
 
 def save(widget, name: str) -> None:
@@ -158,7 +149,10 @@ def save(widget, name: str) -> None:
 def shoot_and_leave() -> None:
     """Take the pictures and end QGIS: an error reaches neither its exit code nor the shell by itself."""
     try:
-        shoot()
+        sys.path.insert(0, str(ROOT))
+        from tests.ui.screenshot_scenes import shoot
+
+        shoot(Path(os.environ["TILEHAWK_RASTER"]), json.loads(EPOCHS.read_text()), save)
         said = "done"
     except BaseException:
         said = traceback.format_exc()
