@@ -27,7 +27,7 @@ SMALL = {  # a training of a minute on a processor
     **{"epochs": 12, "steps_per_epoch": 40, "class_field": "class"},
 }
 SECONDS = 900
-COLORS = {"window": 80, "": 160}  # of a palette: a map takes most of the room
+COLORS = {"window": 96, "": 160}  # of a palette: a map takes most of the room
 THEMES = {"light": "", "dark": "\n[UI]\nUITheme=Night Mapping\n"}
 IN_HELP = {  # name in the help: name of the picture
     "detect": "detect",
@@ -138,7 +138,9 @@ def fill_help() -> None:
     for name, picture in IN_HELP.items():
         colors = COLORS["window" if picture.startswith("window") else ""]
         with Image.open(FOLDER / f"{picture}-light-100.png") as image:
-            image.convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(HELP / f"{name}.png", optimize=True)
+            plain = image.convert("RGB")
+            few = plain.quantize(colors, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)  # keeps vivid colours
+            few.save(HELP / f"{name}.png", optimize=True)
 
 
 def save(widget, name: str) -> None:
