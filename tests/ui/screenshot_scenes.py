@@ -34,7 +34,7 @@ def shoot(raster: Path, epochs: list[dict], save: Save) -> None:
     """Take all pictures; `epochs`: events of a training, shown while one seems to run."""
     window = iface.mainWindow()
     window.showNormal()
-    large = int(os.environ["QT_FONT_DPI"]) > 96
+    large = int(os.environ["TILEHAWK_PERCENT"]) > 100
     window.resize(*((1700, 1150) if large else (1120, 700)))
     for dock in window.findChildren(QDockWidget):
         if dock.objectName() in ("Browser", "Browser2"):

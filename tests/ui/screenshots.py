@@ -28,6 +28,7 @@ SMALL = {  # a training of a minute on a processor
 }
 SECONDS = 900
 COLORS = {"window": 96, "": 160}  # of a palette: a map takes most of the room
+POINTS = 9  # of QGIS's font at 100 %
 THEMES = {"light": "", "dark": "\n[UI]\nUITheme=Night Mapping\n"}
 IN_HELP = {  # name in the help: name of the picture
     "detect": "detect",
@@ -112,12 +113,14 @@ def shoot_with(scene: Path, theme: str, percent: int) -> str:
         profile = make_profile(folder)
         with (profile / "profiles" / "default" / "QGIS" / "QGIS3.ini").open("a") as ini:
             ini.write(THEMES[theme])
+            if percent != 100:
+                ini.write(f"\n[app]\nfontPointSize={round(POINTS * percent / 100)}\n")
         for file in scene.parent.glob(f"{scene.stem}*"):
             shutil.copy(file, folder)
         environment = qgis_environment(
             profile,
             QT_QPA_PLATFORM="xcb",
-            QT_FONT_DPI=str(96 * percent // 100),
+            TILEHAWK_PERCENT=str(percent),
             TILEHAWK_ROOT=str(ROOT),
             TILEHAWK_REPORT=str(report),
             TILEHAWK_SUFFIX=f"{theme}-{percent}",
