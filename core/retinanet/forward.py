@@ -45,7 +45,7 @@ class TorchForward:
         self.network = network.to(backend.device, backend.dtype, memory_format=torch.channels_last)
         self._run: nn.Module = self.network
         if backend.device.type == "cpu":
-            example = torch.zeros(1, network.backbone.body.conv1.in_channels, EXAMPLE_PX, EXAMPLE_PX, dtype=self.dtype)
+            example = torch.zeros(1, network.in_channels, EXAMPLE_PX, EXAMPLE_PX, dtype=self.dtype)
             self._run = pack(self.network, example.contiguous(memory_format=torch.channels_last)) or self.network
 
     def __call__(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -133,7 +133,7 @@ class OpenVinoForward:
         from openvino.frontend import FrontEndManager
         from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-        example = torch.zeros(1, network.backbone.body.conv1.in_channels, EXAMPLE_PX, EXAMPLE_PX)
+        example = torch.zeros(1, network.in_channels, EXAMPLE_PX, EXAMPLE_PX)
         with torch.inference_mode(False), torch.no_grad():
             traced = TorchScriptPythonDecoder(Listed(network.float().cpu()), example_input=(example,))
         reader = FrontEndManager().load_by_framework("pytorch")  # openvino.convert_model would call home

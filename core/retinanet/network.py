@@ -119,6 +119,7 @@ class RetinaNetwork(nn.Module):
 
     def __init__(self, architecture: Architecture, classes: int, in_channels: int) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.backbone = Backbone(architecture, in_channels)
         self.head = Head(architecture, classes)
 
