@@ -104,6 +104,9 @@ class SetUpDialog(QDialog):
         wanted = inside + around + self.buttons.sizeHint().height() + self.fontMetrics().height()
         room = self.screen().availableGeometry().height() * 9 // 10
         self.resize(self.width(), min(max(self.height(), wanted), room))
+        hidden = self._scroll.verticalScrollBar().maximum()  # what a style's larger font needs besides
+        if hidden:
+            self.resize(self.width(), min(self.height() + hidden, room))
 
     def _open_options(self) -> None:
         self._iface.showOptionsDialog(self._iface.mainWindow(), "tilehawkOptions")

@@ -136,7 +136,7 @@ def shoot_results(save: Save) -> None:
 def shoot_review(save: Save) -> None:
     """A review, some objects of which are decided, then the estimate of a sample."""
     window, desk = iface.mainWindow(), plugins["tilehawk"].results
-    desk.dock.messages.clearWidgets()
+    iface.messageBar().clearWidgets()
     desk.review(desk.dock.figures.layer)
     review = desk.dock.review
     wait_until(lambda: review.layer is not None, SECONDS)

@@ -1,0 +1,27 @@
+"""Windows at half as large a font again, as QGIS's options set it: a style sheet, applied once they are shown."""
+
+import pytest
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QApplication
+from tilehawk.ui import environment
+from tilehawk.ui.set_up_dialog import SetUpDialog
+
+from tests.ui.scenery import wait_until
+
+
+@pytest.fixture
+def large_font(qgis_app):
+    QApplication.instance().setStyleSheet("QWidget { font: 14pt }")
+    yield
+    QApplication.instance().setStyleSheet("")
+
+
+def test_the_set_up_shows_all_it_says(large_font, plugin, qgis_iface, monkeypatch, tmp_path):
+    monkeypatch.setattr(environment, "ROOT", tmp_path)  # as where no Python has been set up yet
+    dialog = SetUpDialog(qgis_iface.mainWindow(), qgis_iface, list)
+    dialog.show()
+    wait_until(lambda: dialog.panel.plan["size"].text())
+    QTest.qWait(200)
+    assert dialog._scroll.verticalScrollBar().maximum() == 0
+    dialog.close()
+    dialog.deleteLater()
