@@ -72,6 +72,7 @@ class SetUpDialog(QDialog):
         self._fit.setSingleShot(True)
         self._fit.timeout.connect(self._grow)
         self.panel.changed.connect(self._fit.start)
+        self._scroll.verticalScrollBar().rangeChanged.connect(lambda *_: self._fit.start())
         self._grow()
 
     def showEvent(self, event: QShowEvent) -> None:

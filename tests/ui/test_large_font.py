@@ -18,10 +18,11 @@ def large_font(qgis_app):
 
 def test_the_set_up_shows_all_it_says(large_font, plugin, qgis_iface, monkeypatch, tmp_path):
     monkeypatch.setattr(environment, "ROOT", tmp_path)  # as where no Python has been set up yet
+    monkeypatch.setenv("XDG_DATA_HOME", "/home/you/.local/share")  # a path as long as a user's
     dialog = SetUpDialog(qgis_iface.mainWindow(), qgis_iface, list)
     dialog.show()
     wait_until(lambda: dialog.panel.plan["size"].text())
     QTest.qWait(200)
-    assert dialog._scroll.verticalScrollBar().maximum() == 0
+    wait_until(lambda: dialog._scroll.verticalScrollBar().maximum() == 0, 8)
     dialog.close()
     dialog.deleteLater()
