@@ -1,9 +1,11 @@
 """Windows at half as large a font again, as QGIS's options set it: a style sheet, applied once they are shown."""
 
 import pytest
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QApplication
+from qgis.PyQt.QtWidgets import QApplication, QMainWindow, QScrollArea
 from tilehawk.ui import environment
+from tilehawk.ui.results.dock import ResultsDock
 from tilehawk.ui.set_up_dialog import SetUpDialog
 
 from tests.ui.scenery import wait_until
@@ -26,3 +28,21 @@ def test_the_set_up_shows_all_it_says(large_font, plugin, qgis_iface, monkeypatc
     wait_until(lambda: dialog._scroll.verticalScrollBar().maximum() == 0, 8)
     dialog.close()
     dialog.deleteLater()
+
+
+def test_no_page_of_the_results_dock_is_cut_at_its_side(large_font, qgis_iface):
+    window = QMainWindow()
+    dock = ResultsDock(qgis_iface.mapCanvas(), window)
+    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+    window.show()
+    window.resize(100, 700)
+    dock.review.place.setText("123,456 of 234,567 decided")
+    column = dock.findChild(QScrollArea)
+    for page in (dock.figures, dock.review):
+        dock.pages.setCurrentWidget(page)
+        QTest.qWait(100)
+        assert page.minimumSizeHint().width() <= column.viewport().width()
+        assert column.horizontalScrollBar().maximum() == 0
+    dock.close_pages()
+    window.close()
+    window.deleteLater()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qgis.core import QgsMapLayerProxyModel, QgsProject, QgsVectorLayer
 from qgis.gui import QgsDockWidget, QgsMapCanvas, QgsMapLayerComboBox, QgsMessageBar
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QEvent, QObject, QSize, Qt
 from qgis.PyQt.QtWidgets import QFrame, QLabel, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from ..branding import icon
@@ -88,12 +88,11 @@ class ResultsDock(QgsDockWidget):
 
     def _arrange(self) -> None:
         line = self.fontMetrics().height()
-        scroll = QScrollArea()
+        scroll = _Column()
         scroll.setWidget(self.pages)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setMinimumWidth(self.figures.minimumSizeHint().width() + 2 * line)
         holder = QWidget()
         layout = QVBoxLayout(holder)
         layout.setContentsMargins(line // 3, line // 3, line // 3, line // 3)
@@ -101,3 +100,18 @@ class ResultsDock(QgsDockWidget):
         layout.addWidget(self.messages)
         layout.addWidget(scroll, 1)
         self.setWidget(holder)
+
+
+class _Column(QScrollArea):
+    """Scrolls up and down only: it is never narrower than what it holds, whatever the font."""
+
+    def minimumSizeHint(self) -> QSize:
+        """As wide as its content needs; called by Qt."""
+        bar = self.verticalScrollBar().sizeHint().width()
+        return QSize(self.widget().minimumSizeHint().width() + bar, super().minimumSizeHint().height())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Follow the content, where it comes to need another width; called by Qt."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
