@@ -202,7 +202,7 @@ def shoot_others(layer: QgsRasterLayer, folder: Path, save: Save) -> None:
     environment.ROOT = folder  # as where no Python has been set up yet
     os.environ["XDG_DATA_HOME"] = "/home/you/.local/share"
     get = GetModelsDialog(iface.mainWindow())
-    get.kept.setText(get.kept.text().replace(str(folder), "/home/you"))
+    get.kept.setText(get.kept.text().replace(f"{folder}/", "/home/you/"))
     get.origin.setCurrentIndex(2)
     get.show()
     rest()
