@@ -120,6 +120,7 @@ def shoot_with(scene: Path, theme: str, percent: int) -> str:
         environment = qgis_environment(
             profile,
             QT_QPA_PLATFORM="xcb",
+            QT_FONT_DPI="96",  # whatever the display says: no scaling
             TILEHAWK_PERCENT=str(percent),
             TILEHAWK_ROOT=str(ROOT),
             TILEHAWK_REPORT=str(report),
