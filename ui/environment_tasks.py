@@ -79,7 +79,10 @@ class PlanTask(EnvironmentTask):
         return self.plan.sentence
 
     def finished(self, result: bool) -> None:
-        """Hand the plan over."""
+        """Hand the plan over, unless nobody waits for it any more."""
+        if self.isCanceled():
+            _running.discard(self)
+            return
         if self.plan is not None:
             self.planned.emit(self.plan)
         super().finished(result)

@@ -1,5 +1,8 @@
 """A loaded plugin, a small raster, a model card, and a worker that speaks the protocol without any torch."""
 
+import sys
+import traceback
+
 import pytest
 import tilehawk
 from qgis.core import QgsApplication, QgsProcessingContext, QgsProject, QgsRasterLayer, QgsSettings
@@ -15,6 +18,15 @@ def clean_state(qgis_app, monkeypatch, tmp_path):
     QgsSettings().remove("tilehawk")
     monkeypatch.delenv("TILEHAWK_PYTHON", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "user-data"))  # where environments lie
+
+
+@pytest.fixture(autouse=True)
+def slot_errors(monkeypatch):
+    """An exception in a slot fails the test, where PyQt would abort the whole run without a word."""
+    errors = []
+    monkeypatch.setattr(sys, "excepthook", lambda *error: errors.append("".join(traceback.format_exception(*error))))
+    yield
+    assert not errors, "\n".join(errors)
 
 
 @pytest.fixture

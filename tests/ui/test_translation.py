@@ -2,27 +2,13 @@
 
 import ast
 import json
-import re
-from pathlib import Path
 
 import pytest
 from qgis.core import QgsApplication
 from tilehawk.ui import translation
 from tilehawk.ui.wording import duration, tr
 
-ROOT = Path(__file__).resolve().parents[2]
-SOURCES = [ROOT / "plugin.py", *sorted((ROOT / "ui").rglob("*.py"))]
-
-
-def calls_of_tr(path):
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tr":
-            yield node
-
-
-def marks(text):
-    """Placeholders and tags of a text, which a translation keeps."""
-    return sorted(re.findall(r"\{[^}]*\}|</?\w+[^>]*>|&\w+;", text))
+from tests.ui.texts import LANGUAGES, ROOT, SOURCES, calls_of_tr, catalogue, marks, texts
 
 
 @pytest.fixture
@@ -64,3 +50,16 @@ def test_english_needs_no_catalogue(language):
 
 def test_marks_are_found():
     assert marks("<b>{n}</b> of {total:,}&nbsp;m") == ["&nbsp;", "</b>", "<b>", "{n}", "{total:,}"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_is_translated(language):
+    known, wanted = catalogue(language), texts()
+    assert [text for text in wanted if not known.get(text, "").strip()] == []
+    assert sorted(set(known) - set(wanted)) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_placeholders_and_tags_are_kept(language):
+    broken = {text: said for text, said in catalogue(language).items() if marks(text) != marks(said)}
+    assert broken == {}
