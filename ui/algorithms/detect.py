@@ -7,33 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
-    Qgis,
-    QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
 )
-from qgis.PyQt.QtGui import QIcon
 
 from ...core.job.errors import Cancelled, TilehawkError
-from ..branding import help_url, icon
-from ..environment import find_python, open_worker
-from ..settings import read_settings
+from ..environment import open_worker
 from ..wording import counted, duration, tr
 from .detect_parameters import parameters
 from .loading import area_of, layer_uri, load_results
 from .preparing import make_files, prepare
 from .reporting import FeedbackReport
+from .worker_algorithm import WorkerAlgorithm
 
 
-class DetectAlgorithm(QgsProcessingAlgorithm):
+class DetectAlgorithm(WorkerAlgorithm):
     """Finds the objects a model knows on one raster and writes them as boxes."""
 
-    def createInstance(self) -> DetectAlgorithm:
-        """Make another one, for a run of its own."""
-        return DetectAlgorithm()
+    help_page = "detect"
 
     def name(self) -> str:
         """Identifier within the provider."""
@@ -57,18 +51,6 @@ class DetectAlgorithm(QgsProcessingAlgorithm):
             "find,count,object detection,deep learning,retinanet,ai,machine learning,imagery,boxes,pools,trees,cars"
         )
         return words.split(",")
-
-    def icon(self) -> QIcon:
-        """Icon in the toolbox."""
-        return icon()
-
-    def flags(self) -> Qgis.ProcessingAlgorithmFlags:
-        """Runs in the background and can be cancelled."""
-        return super().flags() | Qgis.ProcessingAlgorithmFlag.CanCancel
-
-    def helpUrl(self) -> str:
-        """Page with more help."""
-        return help_url("detect").toString()
 
     def shortDescription(self) -> str:
         """Tool tip in the toolbox."""
@@ -100,33 +82,16 @@ class DetectAlgorithm(QgsProcessingAlgorithm):
             self.addOutput(QgsProcessingOutputNumber(name, description))
         self.addOutput(QgsProcessingOutputString("FOUND", tr("What was found, in words")))
 
-    def canExecute(self) -> tuple[bool, str]:
-        """Say whether there is a Python environment to run in."""
-        try:
-            find_python(read_settings())
-        except TilehawkError as problem:
-            return False, str(problem)
-        return True, ""
-
     def checkParameterValues(self, values: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
-        """Check everything that can be checked before the run; the sentence is the one the shell gives too."""
-        ok, sentence = super().checkParameterValues(values, context)
-        if ok:
-            try:
-                prepare(self, values, context)
-            except TilehawkError as problem:
-                return False, str(problem)
-        return ok, sentence
-
-    def prepareAlgorithm(
-        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> bool:
-        """Take layers and settings while in the thread they belong to."""
+        """Check everything that can be checked before the run, and keep nothing of it."""
         try:
-            self._prepared = prepare(self, values, context)
-        except TilehawkError as problem:
-            raise QgsProcessingException(str(problem)) from problem
-        return True
+            return super().checkParameterValues(values, context)
+        finally:
+            self._prepared = None  # it may hold a copy of the raster's provider, which must not outlive QGIS
+
+    def take(self, values: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Take layers and settings while in the thread they belong to."""
+        self._prepared = prepare(self, values, context)
 
     def processAlgorithm(
         self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
