@@ -21,6 +21,8 @@ def counted(objects: Mapping[str, int]) -> str:
         (name,) = objects
         return f"{total:,} {name if total == 1 else _plural(name)}"
     classes = ", ".join(f"{name} {count:,}" for name, count in objects.items() if count)
+    if total == 1:
+        return tr("1 object ({classes})").format(classes=classes)
     return tr("{total} objects ({classes})").format(total=f"{total:,}", classes=classes)
 
 
