@@ -128,7 +128,7 @@ def test_try_shows_boxes_and_adds_nothing(dialog, canvas, stand_in):
     assert "Preview: 3 objects (pool 2, tree 1) in what the map shows" in dialog.status.text()
     dialog.form.slider.setValue(70)  # no new run
     assert boxes.count() == 1
-    assert "Preview: 1 objects (pool 1)" in dialog.status.text()
+    assert "Preview: 1 object (pool 1)" in dialog.status.text()
     assert set(QgsProject.instance().mapLayers()) == layers
     (job,) = stand_in.jobs()
     assert not Path(job.output).exists()
