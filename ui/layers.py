@@ -60,7 +60,7 @@ def style_detections(layer: QgsVectorLayer, card: ModelCard | None, threshold: f
     colors = class_colors(layer, card)
     categories = [QgsRendererCategory(name, _box_symbol(color), name) for name, color in colors.items()]
     layer.setRenderer(QgsCategorizedSymbolRenderer("class", categories))
-    layer.setLabeling(QgsVectorLayerSimpleLabeling(_labels(card, len(colors) == 1)))
+    layer.setLabeling(QgsVectorLayerSimpleLabeling(_labels(card)))
     layer.setLabelsEnabled(True)
     area = "box_area_m2" if layer.fields().indexFromName("box_area_m2") >= 0 else "area_m2"  # as in a Shapefile
     aliases = {
@@ -243,8 +243,8 @@ def _symbol(lower: QgsSymbolLayer, upper: QgsSymbolLayer) -> QgsFillSymbol:
     return symbol
 
 
-def _labels(card: ModelCard | None, one_class: bool) -> QgsPalLayerSettings:
-    """Label objects that are large enough on the map: with their class where there are several, and their score."""
+def _labels(card: ModelCard | None) -> QgsPalLayerSettings:
+    """Label objects that are large enough on the map with their class and score."""
     halo = QgsTextBufferSettings()
     halo.setEnabled(True)
     halo.setSize(0.8)
@@ -255,7 +255,7 @@ def _labels(card: ModelCard | None, one_class: bool) -> QgsPalLayerSettings:
     text.setBuffer(halo)
     settings = QgsPalLayerSettings()
     settings.setFormat(text)
-    settings.fieldName = 'format_number("score", 2)' if one_class else NAMED
+    settings.fieldName = NAMED
     settings.isExpression = True
     settings.placement = Qgis.LabelPlacement.OutsidePolygons
     settings.scaleVisibility = True

@@ -4,7 +4,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from qgis.core import QgsMapRendererParallelJob, QgsMapSettings, QgsVectorLayer
+from qgis.core import QgsExpression, QgsExpressionContext, QgsMapRendererParallelJob, QgsMapSettings, QgsVectorLayer
 from qgis.PyQt.QtCore import QSize
 from qgis.PyQt.QtGui import QColor
 from tilehawk.ui.layers import (
@@ -128,8 +128,11 @@ def test_a_class_of_a_review_gets_a_colour_once(layer):
     assert len(set(colors)) == 3
 
 
-def test_one_class_is_not_named_in_every_label(layer):
-    style_detections(layer, replace(CARD, classes=CARD.classes[:1]))
-    assert "class" not in layer.labeling().settings().fieldName
-    style_detections(layer, CARD)
-    assert '"class"' in layer.labeling().settings().fieldName
+def test_a_label_names_class_and_score(layer):
+    for card in (CARD, replace(CARD, classes=CARD.classes[:1])):
+        style_detections(layer, card)
+        feature = next(layer.getFeatures())
+        context = QgsExpressionContext()
+        context.setFeature(feature)
+        label = QgsExpression(layer.labeling().settings().fieldName).evaluate(context)
+        assert label == f"{feature['class']} {feature['score']:.2f}"
