@@ -12,8 +12,9 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
-from .arguments import detect_job, evaluate_job, export_job, parse_arguments, suppress_job, train_job
+from .arguments import job_of, parse_arguments
 from .job.card import card_to_json, read_card
 from .job.codec import parse
 from .job.errors import Cancelled, TilehawkError, explain
@@ -51,59 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _detect(arguments: argparse.Namespace, terminal: Terminal) -> None:
-    job = detect_job(arguments)
+def _do(arguments: argparse.Namespace, terminal: Terminal) -> None:
+    """Do the job of a verb, and print what came of it."""
+    job = job_of(arguments)
     job.validate()
     cancelled = _cancel_on_signal()
-    from .detect import detect
-
-    values = detect(job, terminal.show, cancelled)
+    verb = getattr(import_module(f".{arguments.command}", __package__), arguments.command)
+    values = verb(job, terminal.show, cancelled)
     terminal.clear()
-    print(detection_summary(values))
-
-
-def _train(arguments: argparse.Namespace, terminal: Terminal) -> None:
-    job = train_job(arguments)
-    job.validate()
-    cancelled = _cancel_on_signal()
-    from .train import train
-
-    values = train(job, terminal.show, cancelled)
-    terminal.clear()
-    print(training_summary(values))
-
-
-def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> None:
-    job = evaluate_job(arguments)
-    job.validate()
-    cancelled = _cancel_on_signal()
-    from .evaluate import evaluate
-
-    values = evaluate(job, terminal.show, cancelled)
-    terminal.clear()
-    print(evaluation_summary(values))
-
-
-def _export(arguments: argparse.Namespace, terminal: Terminal) -> None:
-    job = export_job(arguments)
-    job.validate()
-    cancelled = _cancel_on_signal()
-    from .export import export
-
-    values = export(job, terminal.show, cancelled)
-    terminal.clear()
-    print(export_summary(values))
-
-
-def _suppress(arguments: argparse.Namespace, terminal: Terminal) -> None:
-    job = suppress_job(arguments)
-    job.validate()
-    cancelled = _cancel_on_signal()
-    from .suppress import suppress
-
-    values = suppress(job, terminal.show, cancelled)
-    terminal.clear()
-    print(suppression_summary(values))
+    print(SUMMARIES[arguments.command](values))
 
 
 def _import(arguments: argparse.Namespace, terminal: Terminal) -> None:
@@ -146,16 +103,14 @@ def _cancel_on_signal() -> Callable[[], bool]:
     return asked.is_set
 
 
-COMMANDS = {
-    "detect": _detect,
-    "train": _train,
-    "evaluate": _evaluate,
-    "export": _export,
-    "suppress": _suppress,
-    "import": _import,
-    "card": _card,
-    "run": _run,
+SUMMARIES = {
+    "detect": detection_summary,
+    "train": training_summary,
+    "evaluate": evaluation_summary,
+    "export": export_summary,
+    "suppress": suppression_summary,
 }
+COMMANDS = {**dict.fromkeys(SUMMARIES, _do), "import": _import, "card": _card, "run": _run}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,7 +13,14 @@ from typing import Any
 from .job.augmentation import Augmentation, parse_augmentation
 from .job.errors import InvalidJob
 from .job.factors import parse_factors
-from .job.jobs import DEVICES, MERGE_RULES, DetectJob, EvaluateJob, ExportJob, SuppressJob, TrainJob, is_gdal_name
+from .job.jobs import (
+    DEVICES,
+    JOBS,
+    MERGE_RULES,
+    Job,
+    TrainJob,
+    is_gdal_name,
+)
 from .job.label_jobs import CHIP_FORMATS
 from .job.train_job import KNOWN_STARTS
 
@@ -103,29 +110,14 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     return parser().parse_args(joined)
 
 
-def detect_job(arguments: argparse.Namespace) -> DetectJob:
-    """Build the job that a `detect` command describes."""
-    return _job(DetectJob, {name: value for name, value in vars(arguments).items() if value is not None})
-
-
-def train_job(arguments: argparse.Namespace) -> TrainJob:
-    """Build the job that a `train` command describes."""
-    return _job(TrainJob, vars(arguments))
-
-
-def evaluate_job(arguments: argparse.Namespace) -> EvaluateJob:
-    """Build the job that an `evaluate` command describes."""
-    return _job(EvaluateJob, {name: value for name, value in vars(arguments).items() if value is not None})
-
-
-def export_job(arguments: argparse.Namespace) -> ExportJob:
-    """Build the job that an `export` command describes."""
-    return _job(ExportJob, {name: value for name, value in vars(arguments).items() if value is not None})
-
-
-def suppress_job(arguments: argparse.Namespace) -> SuppressJob:
-    """Build the job that a `suppress` command describes."""
-    return _job(SuppressJob, {name: value for name, value in vars(arguments).items() if value is not None})
+def job_of(arguments: argparse.Namespace) -> Job:
+    """Build the job that a command describes; what is not given keeps the job's default."""
+    kind = JOBS[arguments.command]
+    given = vars(arguments)
+    if kind is not TrainJob:  # whose options all have their defaults: None is a choice there
+        given = {name: value for name, value in given.items() if value is not None}
+    names = {field.name for field in dataclasses.fields(kind)} & set(given)
+    return kind(**{name: tuple(given[name]) if isinstance(given[name], list) else given[name] for name in names})
 
 
 def full_path(path: str) -> str:
@@ -338,9 +330,3 @@ def _shown(value: Any) -> str:
         if isinstance(value, tuple)
         else str(value)
     )
-
-
-def _job(kind: type[Any], given: dict[str, Any]) -> Any:
-    """Fill the fields of a job from the options given; the others keep their defaults."""
-    names = {field.name for field in dataclasses.fields(kind)} & set(given)
-    return kind(**{name: tuple(given[name]) if isinstance(given[name], list) else given[name] for name in names})

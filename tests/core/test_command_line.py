@@ -11,7 +11,7 @@ import pytest
 
 import core.detect
 from core.__main__ import main
-from core.arguments import TRAIN_HELP, detect_job, parse_arguments, train_job
+from core.arguments import TRAIN_HELP, job_of, parse_arguments
 from core.job.augmentation import Augmentation
 from core.job.card import CARD_KEY, Band, ModelCard, ObjectClass, card_to_json
 from core.job.errors import Cancelled
@@ -44,7 +44,7 @@ def model(tmp_path):
 
 def detection(*options: str) -> DetectJob:
     required = ["detect", "/data/a.tif", "--model", "/data/m.safetensors", "--output", "/data/o.gpkg"]
-    return detect_job(parse_arguments([*required, *options]))
+    return job_of(parse_arguments([*required, *options]))
 
 
 def test_what_is_not_given_is_left_to_the_model_card():
@@ -89,13 +89,13 @@ def test_an_extent_may_begin_with_a_minus(words):
 def test_relative_paths_become_absolute_and_gdal_names_stay(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = ["--model", "m.safetensors", "--output", "../o.gpkg", "--mask", "a.gpkg|layername=x"]
-    job = detect_job(parse_arguments(["detect", "in/a.tif", *arguments]))
+    job = job_of(parse_arguments(["detect", "in/a.tif", *arguments]))
     assert job.raster == str(tmp_path / "in" / "a.tif")
     assert job.model == str(tmp_path / "m.safetensors")
     assert job.output == str(tmp_path.parent / "o.gpkg")
     assert job.mask == str(tmp_path / "a.gpkg") + "|layername=x"
     name = "/vsicurl/https://example.org/a.tif"
-    assert detect_job(parse_arguments(["detect", name, *arguments])).raster == name
+    assert job_of(parse_arguments(["detect", name, *arguments])).raster == name
 
 
 def test_every_field_of_a_training_is_an_option_with_help():
@@ -106,7 +106,7 @@ def test_every_field_of_a_training_is_an_option_with_help():
         "--start-from /data/old.safetensors --bands 4,1,2 --name pools --learning-rate auto --resume "
         "--rasters /data/r.tif --labels /data/l.gpkg|layername=x --extent -1,2,3,4 --augmentation haze=0"
     )
-    job = train_job(parse_arguments(line.split()))
+    job = job_of(parse_arguments(line.split()))
     assert job == TrainJob(
         data=("/data/a", "/data/b"),
         output="/data/m.safetensors",
@@ -127,7 +127,7 @@ def test_every_field_of_a_training_is_an_option_with_help():
 
 def test_a_training_from_rasters_needs_no_folder():
     line = "train --rasters /data/r.tif /data/s.tif --labels /data/l.gpkg --output /data/m.safetensors"
-    job = train_job(parse_arguments([*line.split(), "--start-from", "coco"]))
+    job = job_of(parse_arguments([*line.split(), "--start-from", "coco"]))
     assert (job.data, job.rasters, job.start_from) == ((), ("/data/r.tif", "/data/s.tif"), "coco")
 
 
