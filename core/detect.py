@@ -12,14 +12,13 @@ from .detections.vectors import require_writable, write_detections
 from .gathering import Gathering
 from .identity import identity
 from .imagery.area import area_in_grid
-from .imagery.raster import open_raster
 from .imagery.tiles import TilePlan, plan_tiles
 from .job.card import read_card
 from .job.errors import Cancelled
 from .job.events import Report
 from .job.jobs import DetectJob
 from .look import look
-from .settings import Settings
+from .settings import Settings, open_for
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -70,14 +69,7 @@ def detect(
     started = time.monotonic()
     watch = Watch(report, cancelled)
     watch.step("Opening the raster")
-    with open_raster(
-        job.raster,
-        card.bands,
-        card.resolution_m,
-        bands=job.bands,
-        value_range=job.value_range,
-        resolution_m=job.resolution_m,
-    ) as raster:
+    with open_for(job, card) as raster:
         require_writable(job.output, raster.grid.crs_wkt)
         watch.tell(raster.notices)
         area = area_in_grid(raster.grid, extent=job.extent, mask_path=job.mask)

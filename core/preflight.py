@@ -14,14 +14,13 @@ from .detect import OpenDetector, augmented, usual_batch
 from .imagery.area import area_in_grid
 from .imagery.domain import unlike_the_model
 from .imagery.gdal import raster_name
-from .imagery.raster import open_raster
 from .imagery.tiles import plan_tiles
 from .job.card import ModelCard, read_card
 from .job.checks import is_gdal_name
 from .job.errors import Cancelled
 from .job.events import Report
 from .job.jobs import DetectJob
-from .settings import Settings
+from .settings import Settings, open_for
 
 BYTES_PER_TILE = 20_000  # of a GeoPackage, where objects stand close
 LEAST_FREE_BYTES = 200_000_000
@@ -63,14 +62,7 @@ class Preflight:
     def _look(self, job: DetectJob, card: ModelCard) -> dict[str, Any]:
         """Open the raster and plan; the comparison with the model's imagery is kept from job to job."""
         settings = Settings.of(job, card)
-        with open_raster(
-            job.raster,
-            card.bands,
-            card.resolution_m,
-            bands=job.bands,
-            value_range=job.value_range,
-            resolution_m=job.resolution_m,
-        ) as raster:
+        with open_for(job, card) as raster:
             area = area_in_grid(raster.grid, extent=job.extent, mask_path=job.mask)
             stride = card.architecture.coarsest_stride
             plan = plan_tiles(raster.grid, settings.tile_px, settings.overlap_px, stride, area)

@@ -1,4 +1,4 @@
-"""What a detection is to do, settled from the job and the model's card."""
+"""What a detection is to do, and on what, settled from the job and the model's card."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .imagery.raster import Raster, open_raster
 from .job.card import ModelCard
 from .job.jobs import DetectJob
 
@@ -38,6 +39,18 @@ class Settings:
             labels=np.array(sorted(labels), np.int64),
             merge=job.merge,
         )
+
+
+def open_for(job: DetectJob, card: ModelCard) -> Raster:
+    """Open a job's raster as its model wants it, or as the job says; raises RasterError."""
+    return open_raster(
+        job.raster,
+        card.bands,
+        card.resolution_m,
+        bands=job.bands,
+        value_range=job.value_range,
+        resolution_m=job.resolution_m,
+    )
 
 
 def _either(option: Any, default: Any) -> Any:
