@@ -1,20 +1,24 @@
 """Tilehawk's training against torchvision's stock RetinaNet, from scratch, side by side on the same crops.
 
     .venv/bin/python tests/benchmarks/against_stock.py [--data FOLDER] [--sets pools_naip,…] [--seeds 3] [--steps 800]
+        [--afresh]
 
 Both train a ResNet-18 for the same number of steps on the same random crops in the same order. Tilehawk: the `train`
 verb with its defaults, anchors fitted to the labels, the epoch chosen on a part of the training split. Stock:
 torchvision's RetinaNet with its default anchors, losses and normalisation at native size (its resize switched off),
 AdamW with the same warm-up and cosine, last weights. Both look at whole held-back images, whose part of the data is
 printed; AP is given with a 90 % interval from resampling those images. `--stock-resize` adds stock as it comes, which
-resizes to 800 px.
+resizes to 800 px. Each training that is done is noted at once in build/benchmarks/against_stock/done.jsonl; another
+start with the same settings goes on from there (`--afresh`: begins again).
 """
 
 import argparse
 import csv
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +45,7 @@ from core.training.samples import Sampler
 from core.training.validation import look_at
 
 BANDS = tuple(Band(role) for role in ("red", "green", "blue"))
-TILE_PX, BATCH, EPOCHS = 256, 8, 10
+BATCH, EPOCHS = 8, 6
 FLOOR = 0.01
 RESAMPLES = 400
 EVERY = 8  # one training image in so many chooses the epoch
@@ -49,10 +53,11 @@ EVERY = 8  # one training image in so many chooses the epoch
 
 @dataclass(frozen=True)
 class Task:
-    """A labelled folder, the IoU that counts, and which images are held back (`test`) or left out (None)."""
+    """A labelled folder, the IoU that counts, the crops' side; which images are held back (`test`), left out (None)."""
 
     name: str
     iou: float
+    tile_px: int
     split: Callable[[str, str], str | None]  # of a file's name and the split it has come with
 
 
@@ -72,10 +77,10 @@ def _column(name: str) -> str | None:
 
 
 TASKS = (
-    Task("pools_naip", 0.3, lambda name, given: "test" if given == "val" else "train"),
-    Task("fair_buildings", 0.5, lambda name, given: "test" if _block(name)[1] == 1046532 else "train"),
-    Task("kit_ais_cars", 0.5, lambda name, given: _frame(name)),
-    Task("oil_palm", 0.5, lambda name, given: _column(name)),
+    Task("pools_naip", 0.3, 128, lambda name, given: "test" if given == "val" else "train"),
+    Task("fair_buildings", 0.5, 192, lambda name, given: "test" if _block(name)[1] == 1046532 else "train"),
+    Task("kit_ais_cars", 0.5, 192, lambda name, given: _frame(name)),
+    Task("oil_palm", 0.5, 192, lambda name, given: _column(name)),
 )
 
 
@@ -102,18 +107,41 @@ def part(task: Task, source: Path) -> Path:
     return folder
 
 
-def ours(folder: Path, classes: tuple[str, ...], options: argparse.Namespace, seed: int, test: list[Picture]) -> list:
+@dataclass
+class Data:
+    """A task's labels and pictures: `train` with the part that chooses the epoch, and `test`, which is held back."""
+
+    folder: Path
+    classes: tuple[str, ...]
+    train: list[Picture]
+    test: list[Picture]
+
+    @classmethod
+    def of(cls, task: Task, source: Path) -> "Data":
+        """Read a labelled folder, parted as the task says."""
+        folder = part(task, source)
+        classes = tuple(sorted({row["label"] for row in csv.DictReader((folder / "annotations.csv").open())}))
+        images = read_labels(folder, classes, Repairs())[0]
+        resolution = native_resolution(images)
+
+        def pictures(*splits: str) -> list[Picture]:
+            return load_pictures([i for i in images if i.split in splits], BANDS, (1, 2, 3), resolution, len(classes))
+
+        return cls(folder, classes, pictures("train", "val"), pictures("test"))
+
+
+def ours(data: Data, task: Task, options: argparse.Namespace, seed: int) -> list[Detections]:
     """Train by the verb; detections on the held-back pictures."""
-    output = folder / f"seed{seed}.safetensors"
+    output = data.folder / f"seed{seed}.safetensors"
     job = TrainJob(
-        data=(str(folder),),
+        data=(str(data.folder),),
         output=str(output),
-        classes=classes,
+        classes=data.classes,
         backbone="resnet18",
         epochs=EPOCHS,
         steps_per_epoch=options.steps // EPOCHS,
         batch_size=BATCH,
-        tile_px=TILE_PX,
+        tile_px=task.tile_px,
         seed=seed,
         device=options.device,
     )
@@ -121,14 +149,13 @@ def ours(folder: Path, classes: tuple[str, ...], options: argparse.Namespace, se
     card, network = load_model(output)
     detector = Detector(card, network, choose_backend(options.device))
     fill = np.array([round(band.mean) for band in card.bands], np.uint8)
-    return [look_at(detector, picture, fill) for picture in test]
+    return [look_at(detector, picture, fill) for picture in data.test]
 
 
-def stock(
-    sampler: Sampler, classes: int, options: argparse.Namespace, seed: int, test: list[Picture], resize: bool
-) -> list:
+def stock(data: Data, task: Task, options: argparse.Namespace, seed: int, resize: bool) -> list[Detections]:
     """Train torchvision's RetinaNet as it comes; detections on the held-back pictures."""
     torch.manual_seed(seed)
+    sampler = Sampler(data.train, task.tile_px, np.full(3, 114, np.uint8), Augmentation(), seed)
     backend = choose_backend(options.device)
     pyramid = resnet_fpn_backbone(
         backbone_name="resnet18",
@@ -138,15 +165,15 @@ def stock(
         returned_layers=[2, 3, 4],
         extra_blocks=LastLevelP6P7(256, 256),
     )
-    size = {} if resize else {"min_size": TILE_PX, "max_size": TILE_PX}
-    model = RetinaNet(pyramid, classes, score_thresh=FLOOR, **size).to(backend.device)
+    size = {} if resize else {"min_size": task.tile_px, "max_size": task.tile_px}
+    model = RetinaNet(pyramid, len(data.classes), score_thresh=FLOOR, **size).to(backend.device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=TrainJob.learning_rate or 7e-4, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_factor(step, options.steps))
     model.train()
     for epoch in range(EPOCHS):
         for batch in sampler.batches(epoch, options.steps // EPOCHS, BATCH):
             images = [image.to(backend.device).float() / 255 for image in batch.images]
-            targets = [_target(truth, backend.device) for truth in batch.truths]
+            targets = [_target(truth, task.tile_px, backend.device) for truth in batch.truths]
             with torch.autocast(backend.device.type, torch.bfloat16, enabled=backend.dtype == torch.bfloat16):
                 loss = sum(model(images, targets).values())
             optimiser.zero_grad()
@@ -154,12 +181,12 @@ def stock(
             torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             optimiser.step()
             schedule.step()
-    return [_seen(model.eval(), picture, backend.device, resize) for picture in test]
+    return [_seen(model.eval(), picture, backend.device, resize) for picture in data.test]
 
 
-def _target(truth: Detections, device: torch.device) -> dict[str, torch.Tensor]:
+def _target(truth: Detections, side: int, device: torch.device) -> dict[str, torch.Tensor]:
     kept = truth if truth.ignore is None else truth.take(~truth.ignore)
-    boxes = torch.from_numpy(kept.boxes).float().reshape(-1, 4).clamp(0, TILE_PX)
+    boxes = torch.from_numpy(kept.boxes).float().reshape(-1, 4).clamp(0, side)
     return {"boxes": boxes.to(device), "labels": torch.from_numpy(kept.labels).to(device)}
 
 
@@ -180,6 +207,52 @@ def interval(pairs: list[tuple[Detections, Detections]], iou: float) -> tuple[fl
     return Assessment(pairs).average_precision(iou), *np.nanpercentile(values, [5, 95]).tolist()
 
 
+class Ledger:
+    """The trainings that are done, a line each, so that an interrupted benchmark goes on where it was."""
+
+    def __init__(self, path: Path, afresh: bool) -> None:
+        self.path = path
+        if afresh:
+            path.unlink(missing_ok=True)
+
+    def row(self, key: dict, work: Callable[[], dict]) -> dict:
+        """The row noted under these settings, else that of the work, which is noted."""
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        for row in map(json.loads, lines):
+            if key.items() <= row.items():
+                return row
+        row = key | work()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        return row
+
+
+def trained(data: Data, task: Task, name: str, seed: int, options: argparse.Namespace) -> dict:
+    """Train one model and judge it on what was held back."""
+    started = time.perf_counter()
+    if name == "tilehawk":
+        found = ours(data, task, options, seed)
+    else:
+        found = stock(data, task, options, seed, name == "stock at 800")
+    truths = [picture.truth for picture in data.test]
+    value, low, high = interval(list(zip(found, truths, strict=True)), task.iou)
+    held_back = sum(len(truth) for truth in truths)
+    seconds = time.perf_counter() - started
+    return {"AP": value, "5 %": low, "95 %": high, "held back": held_back, "seconds": seconds}
+
+
+def means(rows: list[dict]) -> list[dict]:
+    """The mean AP of each model on each data set, over its seeds."""
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for row in rows:
+        groups.setdefault((row["data"], row["model"]), []).append(row)
+    return [
+        {"data": name, "model": model, "seed": f"mean of {len(of)}", "AP": float(np.mean([row["AP"] for row in of]))}
+        for (name, model), of in groups.items()
+    ]
+
+
 def main() -> None:
     """Train and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -189,42 +262,21 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--stock-resize", action="store_true")
+    parser.add_argument("--afresh", action="store_true")
     options = parser.parse_args()
+    tasks = [task for task in TASKS if task.name in options.sets.split(",")]
+    names = ("tilehawk", "stock", *(["stock at 800"] if options.stock_resize else []))
+    ledger = Ledger(FOLDER / "against_stock" / "done.jsonl", options.afresh)
+    data = {task.name: Data.of(task, options.data / task.name) for task in tasks}
     rows = []
-    for task in (task for task in TASKS if task.name in options.sets.split(",")):
-        folder = part(task, options.data / task.name)
-        images, classes = _labels(folder)
-        resolution = native_resolution(images)
-        pictures = {
-            split: load_pictures([i for i in images if i.split in splits], BANDS, (1, 2, 3), resolution, len(classes))
-            for split, splits in (("train", ("train", "val")), ("test", ("test",)))
-        }
-        for seed in range(options.seeds):
-            for name in ("tilehawk", "stock", *(["stock at 800"] if options.stock_resize else [])):
-                started = time.perf_counter()
-                if name == "tilehawk":
-                    found = ours(folder, classes, options, seed, pictures["test"])
-                else:
-                    sampler = Sampler(pictures["train"], TILE_PX, np.full(3, 114, np.uint8), Augmentation(), seed)
-                    found = stock(sampler, len(classes), options, seed, pictures["test"], name == "stock at 800")
-                pairs = list(zip(found, [picture.truth for picture in pictures["test"]], strict=True))
-                value, low, high = interval(pairs, task.iou)
-                row = {"data": task.name, "IoU": task.iou, "seed": seed, "model": name, "AP": value, "5 %": low}
-                row |= {"95 %": high, "held back": sum(len(truth) for _, truth in pairs)}
-                rows.append(row | {"seconds": time.perf_counter() - started})
+    for seed in range(options.seeds):
+        for task in tasks:
+            for name in names:
+                key = {"data": task.name, "IoU": task.iou, "model": name, "seed": seed}
+                key |= {"steps": options.steps, "tile px": task.tile_px}
+                rows.append(ledger.row(key, partial(trained, data[task.name], task, name, seed, options)))
                 print(rows[-1], flush=True)
-    for task in TASKS:
-        for name in ("tilehawk", "stock", "stock at 800"):
-            values = [row["AP"] for row in rows if row["data"] == task.name and row["model"] == name]
-            if values:
-                rows.append({"data": task.name, "IoU": task.iou, "seed": "mean", "model": name, "AP": np.mean(values)})
-    tell("against_stock", rows, steps=options.steps, batch=BATCH, tile_px=TILE_PX)
-
-
-def _labels(folder: Path) -> tuple[list, tuple[str, ...]]:
-    rows = csv.DictReader((folder / "annotations.csv").open())
-    classes = tuple(sorted({row["label"] for row in rows}))
-    return read_labels(folder, classes, Repairs())[0], classes
+    tell("against_stock", rows + means(rows), steps=options.steps, batch=BATCH, backbone="resnet18")
 
 
 if __name__ == "__main__":
