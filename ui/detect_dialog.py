@@ -23,11 +23,12 @@ from qgis.PyQt.QtWidgets import (
 from ..core.job.errors import TilehawkError
 from ..core.job.events import Event
 from .branding import add_help, icon
-from .detect_form import DetectForm, project_context
+from .detect_form import DetectForm
 from .detect_questions import Tried, preflight_question, try_question
 from .detect_runs import ALGORITHM, DetectRun, DetectRuns
 from .environment import open_warm_worker
 from .live_boxes import LiveBoxes
+from .parameter_widgets import project_context
 from .preflight_card import PreflightCard
 from .warm_worker import WarmWorker
 from .wording import counted, duration, tr

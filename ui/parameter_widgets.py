@@ -64,6 +64,11 @@ class ParameterWidgets:
         """Set one parameter."""
         self._wrappers[name].setParameterValue(value, project_context())
 
+    def fill(self, values: dict[str, Any]) -> None:
+        """Set all parameters; one that is not among the values takes its default."""
+        for name in self._wrappers:
+            self.set(name, values.get(name, self._algorithm.parameterDefinition(name).defaultValue()))
+
     def changed(self, name: str, slot: Any) -> None:
         """Have a slot called, with the wrapper, when the value of a parameter changes."""
         self._wrappers[name].widgetValueHasChanged.connect(slot)

@@ -6,45 +6,27 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import Qgis, QgsMapLayer, QgsProcessingAlgorithm, QgsProject, QgsRasterLayer, QgsVectorLayer
-from qgis.gui import QgsCollapsibleGroupBox, QgsFileWidget, QgsMapCanvas
-from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QFormLayout,
-    QGroupBox,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qgis.gui import QgsMapCanvas
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLineEdit, QSpinBox
 
 from ...core.job.card import BACKBONES
 from ...core.job.errors import InvalidJob
 from ...core.job.train_job import KNOWN_STARTS, TrainJob
-from ..area_picker import AreaPicker
 from ..models import model_files, model_title
-from ..parameter_widgets import ParameterWidgets, advanced_names
 from ..settings import read_settings
+from ..step_form import StepForm
 from ..wording import tr
 
 PATIENCE = 6  # epochs without improvement that end a training
 
 
-class TrainForm(QWidget):
-    """Labels, model and file in three steps, the advanced parameters folded away; `changed` whenever anything does."""
+class TrainForm(StepForm):
+    """Labels, model and file in three steps."""
 
-    changed = pyqtSignal()
-
-    def __init__(self, algorithm: QgsProcessingAlgorithm, canvas: QgsMapCanvas, parent: QWidget | None = None) -> None:
+    def __init__(self, algorithm: QgsProcessingAlgorithm, canvas: QgsMapCanvas) -> None:
         """`algorithm` must live as long as the form: its parameter definitions are used."""
-        super().__init__(parent)
-        self._advanced = advanced_names(algorithm)
-        basic = ["INPUT", "LABELS", "CLASS_FIELD", "CLASS_NAME", "POINT_SIZE", "TITLE"]
-        self._parameters = ParameterWidgets(algorithm, [*basic, *self._advanced], canvas, self)
-        self.area = AreaPicker(canvas)
+        followed = ("INPUT", "LABELS", "CLASS_FIELD", "CLASS_NAME", "POINT_SIZE")
+        super().__init__(algorithm, canvas, [*followed, "TITLE"])
         self.start = self._make_start()
         self.backbone = QComboBox()
         self.backbone.addItems([f"ResNet-{name[6:]}" for name in BACKBONES])
@@ -54,40 +36,30 @@ class TrainForm(QWidget):
         )
         self.epochs, self.until_best, length = self._make_length()
         self.title: QLineEdit = self._parameters["TITLE"]
-        self.output = self._make_output()
-        self._labels: list[QLabel] = []
-        self._rows: dict[str, tuple[QLabel, QWidget]] = {}
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 6, 0)
-        layout.setSpacing(12)
-        for heading, rows in (
-            (
-                tr("1 · Labels"),
-                (
-                    ("INPUT", tr("Raster"), self._parameters["INPUT"]),
-                    ("LABELS", tr("Labels"), self._parameters["LABELS"]),
-                    ("CLASS_FIELD", tr("Class field"), self._parameters["CLASS_FIELD"]),
-                    ("CLASS_NAME", tr("Class name"), self._parameters["CLASS_NAME"]),
-                    ("POINT_SIZE", tr("Size of points"), self._parameters["POINT_SIZE"]),
-                    ("AREA", tr("Labelled area"), self.area),
-                ),
-            ),
-            (
-                tr("2 · Model"),
-                (
-                    ("START", tr("Start from"), self.start),
-                    ("BACKBONE", tr("Backbone"), self.backbone),
-                    ("LENGTH", tr("Train for"), length),
-                ),
-            ),
-            (tr("3 · Result"), (("TITLE", tr("Title"), self.title), ("OUTPUT", tr("Save to"), self.output))),
-        ):
-            layout.addWidget(self._step(heading, rows))
-        width = max(label.sizeHint().width() for label in self._labels)
-        for label in self._labels:
-            label.setMinimumWidth(width)  # the fields of all steps begin at one line
-        layout.addWidget(self._make_advanced())
-        layout.addStretch()
+        self.output.setDialogTitle(tr("Save the model"))
+        self.output.setFilter(tr("Tilehawk models (*.safetensors)"))
+        self.output.setToolTip(
+            tr("File for the model. In the folder for models of the options, it shows in all lists.")
+        )
+        self.add_step(
+            tr("1 · Labels"),
+            ("INPUT", tr("Raster"), self._parameters["INPUT"]),
+            ("LABELS", tr("Labels"), self._parameters["LABELS"]),
+            ("CLASS_FIELD", tr("Class field"), self._parameters["CLASS_FIELD"]),
+            ("CLASS_NAME", tr("Class name"), self._parameters["CLASS_NAME"]),
+            ("POINT_SIZE", tr("Size of points"), self._parameters["POINT_SIZE"]),
+            ("AREA", tr("Labelled area"), self.area),
+        )
+        self.add_step(
+            tr("2 · Model"),
+            ("START_FROM", tr("Start from"), self.start),
+            ("BACKBONE", tr("Backbone"), self.backbone),
+            ("EPOCHS", tr("Train for"), length),
+        )
+        self.add_step(tr("3 · Result"), ("TITLE", tr("Title"), self.title), ("OUTPUT", tr("Save to"), self.output))
+        self.end_steps(tr("Good as they are for most labels"))
+        for name in followed:
+            self._parameters.changed(name, self._follow)
         self._follow()
 
     def parameters(self, *, survey: bool = False) -> dict[str, Any]:
@@ -102,11 +74,10 @@ class TrainForm(QWidget):
         values["BACKBONE"] = BACKBONES[self.backbone.currentIndex()]
         values["EPOCHS"] = self.epochs.value()
         values["PATIENCE"] = PATIENCE if self.until_best.isChecked() else None
-        path = self.output.filePath().strip()
-        if not path and not survey:
-            raise InvalidJob(tr("Say where to save the model."))
-        if path and not survey:
-            values["OUTPUT"] = path if Path(path).suffix else f"{path}.safetensors"
+        if not survey:
+            values["OUTPUT"] = self.output_path(".safetensors")
+            if not values["OUTPUT"]:
+                raise InvalidJob(tr("Say where to save the model."))
         return {name: value for name, value in values.items() if name == "START_FROM" or value not in (None, "", [])}
 
     def set_labels(self, raster: QgsMapLayer | str | None, labels: QgsMapLayer | None) -> None:
@@ -178,44 +149,6 @@ class TrainForm(QWidget):
         until.toggled.connect(self._tell)
         return epochs, until, row
 
-    def _make_output(self) -> QgsFileWidget:
-        output = QgsFileWidget()
-        output.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
-        output.setDialogTitle(tr("Save the model"))
-        output.setFilter(tr("Tilehawk models (*.safetensors)"))
-        output.setToolTip(tr("File for the model. In the folder for models of the options, it shows in all lists."))
-        output.fileChanged.connect(self._tell)
-        return output
-
-    def _make_advanced(self) -> QgsCollapsibleGroupBox:
-        box = QgsCollapsibleGroupBox(tr("Advanced"))
-        box.setToolTip(tr("Good as they are for most labels"))
-        form = QFormLayout(box)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        for name in self._advanced:
-            widget = self._parameters[name]
-            form.addRow("" if isinstance(widget, QCheckBox) else self._parameters.label(name), widget)
-            self._parameters.changed(name, self._tell)
-        for name in ("INPUT", "LABELS", "CLASS_FIELD", "CLASS_NAME", "POINT_SIZE"):
-            self._parameters.changed(name, self._follow)
-        self.area.changed.connect(self._tell)
-        box.setCollapsed(True)
-        return box
-
-    def _step(self, heading: str, rows: tuple[tuple[str, str, Any], ...]) -> QGroupBox:
-        box = QGroupBox(heading)
-        form = QFormLayout(box)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-        for name, text, field in rows:
-            label = QLabel(text)
-            self._labels.append(label)
-            form.addRow(label, field)
-            if isinstance(field, QWidget):
-                self._rows[name] = (label, field)
-        return box
-
     def _follow(self, *_: object) -> None:
         """Show what the choices need: a class name without a field, a size for points, a backbone without a model."""
         labels = self._layer("LABELS")
@@ -232,6 +165,3 @@ class TrainForm(QWidget):
     def _show_row(self, name: str, shown: bool) -> None:
         for widget in self._rows[name]:
             widget.setVisible(shown)
-
-    def _tell(self, *_: object) -> None:
-        self.changed.emit()
