@@ -234,6 +234,12 @@ def test_closing_the_project_ends_the_warm_worker(dialog, stand_in):
     wait_until(lambda: gone(stand_in.pid("warm_pid")))
 
 
+def test_a_project_that_closes_leaves_no_old_facts(dialog, stand_in):
+    wait_until(lambda: "seconds" in dialog.card.facts)
+    QgsProject.instance().clear()
+    wait_until(lambda: dialog.card.headline.text() == "Not ready yet")
+
+
 def test_five_idle_minutes_end_the_warm_worker(dialog, stand_in):
     told(dialog)
     assert dialog.warm._idle.interval() == 300_000

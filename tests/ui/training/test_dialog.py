@@ -1,7 +1,7 @@
 """The Train dialog: what the form asks for, and how a training is shown from start to end."""
 
 import pytest
-from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsProject, QgsVectorLayer
+from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QPushButton
@@ -51,9 +51,9 @@ def shown(dialog, name):
 def test_a_training_from_start_to_end(dialog, stand_in, tmp_path):
     asked = []
     dialog.detect_asked.connect(asked.append)
-    click(dialog.train_button)
+    click(dialog.run_button)
     assert dialog.cancel_button.isVisible()
-    assert not dialog.train_button.isVisible()
+    assert not dialog.run_button.isVisible()
     wait_until(lambda: dialog.back_button.isVisible())
     assert dialog.curve.best() == 3
     assert "Round 3: AP50 0.75, F1 0.60. Best so far: round 3." in dialog.facts.text()
@@ -64,26 +64,26 @@ def test_a_training_from_start_to_end(dialog, stand_in, tmp_path):
     click(detect)
     assert asked == [job.output]
     click(dialog.back_button)
-    assert dialog.train_button.isVisible()
+    assert dialog.run_button.isVisible()
 
 
 def test_what_is_missing_is_said(dialog, stand_in):
     dialog.form.output.setFilePath("")
-    click(dialog.train_button)
+    click(dialog.run_button)
     assert dialog.messages.currentItem().text() == "Say where to save the model."
     assert not any(isinstance(job, TrainJob) for job in stand_in.jobs())
 
 
 def test_a_problem_of_the_worker_is_shown(dialog, stand_in):
     stand_in.plan(error=("LabelError", "There is no object to train on."))
-    click(dialog.train_button)
+    click(dialog.run_button)
     wait_until(lambda: dialog.back_button.isVisible())
     assert "There is no object to train on." in dialog.messages.currentItem().text()
 
 
 def test_cancel_says_how_to_go_on(dialog, stand_in):
     stand_in.plan(seconds=30)
-    click(dialog.train_button)
+    click(dialog.run_button)
     wait_until(lambda: stand_in.pid() is not None)
     click(dialog.cancel_button)
     wait_until(lambda: dialog.back_button.isVisible())
@@ -122,3 +122,20 @@ def test_what_keeps_a_survey_from_being_made_is_said(dialog):
     dialog.form.set_value("SCALES", "one")
     wait_until(lambda: dialog.card.headline.text() == "Not ready yet")
     assert "is no factor" in dialog.card.sentences()[0]
+
+
+def test_a_project_that_closes_leaves_no_old_facts(dialog, stand_in):
+    wait_until(lambda: "CPU" in dialog.card.fact("device"))
+    QgsProject.instance().clear()
+    wait_until(lambda: dialog.card.headline.text() == "Not ready yet")
+
+
+def test_the_dialog_comes_back_from_the_map_with_its_raster(dialog, qgis_iface, raster_layer):
+    other = QgsRasterLayer(raster_layer.source(), "other")
+    QgsProject.instance().addMapLayer(other)
+    qgis_iface.setActiveLayer(other)  # what is active in QGIS counts when the dialog is opened, not when it comes back
+    dialog.form.area.start_drawing()
+    assert not dialog.isVisible()
+    qgis_iface.mapCanvas().unsetMapTool(qgis_iface.mapCanvas().mapTool())
+    wait_until(dialog.isVisible)
+    assert dialog.form.parameters()["INPUT"] == raster_layer.id()
