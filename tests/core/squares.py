@@ -9,8 +9,21 @@ import numpy as np
 import rasterio
 from rasterio.transform import Affine
 
+from core.job.card import Architecture
 from core.job.jobs import TrainJob
 
+TINY: dict[str, Any] = {  # the smallest network that learns squares: fields of an Architecture and of a TrainJob
+    "backbone": "resnet18",
+    "backbone_stages": 2,
+    "levels": ("P2", "P3"),
+    "channels": 32,
+    "head_channels": 32,
+    "head_depth": 1,
+    "anchor_sizes": (12.0, 24.0),
+    "anchor_ratios": (1.0,),
+}
+TINY_SHAPE = Architecture(**TINY, integer_anchors=False)
+QUICK: dict[str, Any] = {"tile_px": 64, "learning_rate": 2e-3, "ema_decay": 0.9, "device": "cpu"}  # of a TrainJob
 SPLIT = ("train",) * 6 + ("val",) * 2
 
 
@@ -55,20 +68,10 @@ def job_for(data: Path, output: Path, **changes: Any) -> TrainJob:
         data=(str(data),),
         output=str(output),
         name="squares",
-        backbone="resnet18",
-        backbone_stages=2,
-        levels=("P2", "P3"),
-        channels=32,
-        head_channels=32,
-        head_depth=1,
-        anchor_sizes=(12.0, 24.0),
-        anchor_ratios=(1.0,),
         epochs=1,
         steps_per_epoch=2,
         batch_size=2,
-        tile_px=64,
-        learning_rate=2e-3,
-        ema_decay=0.9,
-        device="cpu",
+        **TINY,
+        **QUICK,
     )
     return replace(job, **changes)

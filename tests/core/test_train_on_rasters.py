@@ -21,6 +21,7 @@ from core.train import train
 from core.training import pictures
 from core.training.pictures import Picture
 from core.training.preparation import prepare
+from tests.core.squares import QUICK, TINY, write_data
 
 CRS = "EPSG:32611"
 PLACE = Affine(0.5, 0, 400_000, 0, -0.5, 3_760_000)
@@ -92,21 +93,11 @@ def job_on(scene: dict[str, Any], output: Path, **changes: Any) -> TrainJob:
         class_field="kind",
         ignore_field="doubt",
         area=scene["area"],
-        backbone="resnet18",
-        backbone_stages=2,
-        levels=("P2", "P3"),
-        channels=32,
-        head_channels=32,
-        head_depth=1,
-        anchor_sizes=(12.0, 24.0),
-        anchor_ratios=(1.0,),
         epochs=3,
         steps_per_epoch=15,
         batch_size=4,
-        tile_px=64,
-        learning_rate=2e-3,
-        ema_decay=0.9,
-        device="cpu",
+        **TINY,
+        **QUICK,
     )
     return replace(job, **changes)
 
@@ -201,8 +192,6 @@ def test_a_raster_too_large_for_memory_gives_the_same_model(scene, tmp_path, mon
 
 
 def test_folders_and_rasters_train_together(scene, tmp_path):
-    from tests.core.squares import write_data
-
     folder = write_data(tmp_path / "data", ("train",) * 2 + ("val",))
     prepared = prepare(job_on(scene, tmp_path / "m.safetensors", data=(str(folder),)), lambda event: None)
     names = {picture.name for picture in prepared.pictures["train"]}

@@ -10,7 +10,7 @@ from torch import nn
 
 from core.detections.detections import Detections
 from core.job.augmentation import NO_AUGMENTATION
-from core.job.card import Architecture, Band, ModelCard, ObjectClass
+from core.job.card import Band, ModelCard, ObjectClass
 from core.job.errors import Cancelled, ModelError
 from core.retinanet.device import Backend
 from core.retinanet.network import RetinaNetwork, build_network
@@ -20,19 +20,9 @@ from core.training.pictures import Picture
 from core.training.recipe import Fitted, Recipe, Requests
 from core.training.samples import Sampler
 from core.training.step import LossSettings
+from tests.core.squares import TINY_SHAPE
 
-SHAPE = Architecture(
-    backbone="resnet18",
-    backbone_stages=2,
-    levels=("P2", "P3"),
-    channels=32,
-    head_channels=32,
-    head_depth=1,
-    anchor_sizes=(12.0, 24.0),
-    anchor_ratios=(1.0,),
-    integer_anchors=False,
-)
-CARD = ModelCard("tiny", (ObjectClass("square"),), tuple(Band(r) for r in ("red", "green", "blue")), None, SHAPE)
+CARD = ModelCard("tiny", (ObjectClass("square"),), tuple(Band(r) for r in ("red", "green", "blue")), None, TINY_SHAPE)
 RECIPE = Recipe(
     epochs=2,
     steps=3,
@@ -64,7 +54,7 @@ def cpu(dtype: torch.dtype = torch.float32) -> Backend:
 
 def tiny() -> RetinaNetwork:
     torch.manual_seed(0)
-    return build_network(SHAPE, 1)
+    return build_network(TINY_SHAPE, 1)
 
 
 def run(
@@ -296,6 +286,6 @@ def test_stopping_in_the_first_epoch_looks_at_what_there_is():
 
 def test_group_norm_trains():
     torch.manual_seed(0)
-    shape = replace(SHAPE, backbone_norm="group")
+    shape = replace(TINY_SHAPE, backbone_norm="group")
     history = run(replace(RECIPE, epochs=3, steps=8), network=build_network(shape, 1)).history
     assert history[2]["loss"] < history[0]["loss"]

@@ -6,7 +6,7 @@ import torch
 from core.accuracy.metrics import Assessment
 from core.detections.detections import Detections
 from core.job.augmentation import NO_AUGMENTATION
-from core.job.card import Architecture, Band, ModelCard, ObjectClass
+from core.job.card import Band, ModelCard, ObjectClass
 from core.retinanet.detector import Detector
 from core.retinanet.device import Backend
 from core.retinanet.network import RetinaNetwork, build_network
@@ -15,19 +15,7 @@ from core.training.pictures import Picture
 from core.training.recipe import Recipe, Requests
 from core.training.samples import Sampler
 from core.training.validation import look_at
-from tests.core.squares import draw
-
-SHAPE = Architecture(
-    backbone="resnet18",
-    backbone_stages=2,
-    levels=("P2", "P3"),
-    channels=32,
-    head_channels=32,
-    head_depth=1,
-    anchor_sizes=(12.0, 24.0),
-    anchor_ratios=(1.0,),
-    integer_anchors=False,
-)
+from tests.core.squares import TINY_SHAPE, draw
 
 
 def test_one_image_is_learnt_by_heart():
@@ -37,7 +25,7 @@ def test_one_image_is_learnt_by_heart():
     bands = tuple(
         Band(role, mean=float(mean), std=40.0) for role, mean in zip(("red", "green", "blue"), fill, strict=True)
     )
-    card = ModelCard("tiny", (ObjectClass("square"),), bands, None, SHAPE)
+    card = ModelCard("tiny", (ObjectClass("square"),), bands, None, TINY_SHAPE)
     backend = Backend(torch.device("cpu"), torch.float32, "processor")
     recalls: list[float] = []
 
@@ -48,7 +36,7 @@ def test_one_image_is_learnt_by_heart():
 
     fit(
         card,
-        build_network(SHAPE, 1),
+        build_network(TINY_SHAPE, 1),
         Sampler([picture], 64, fill, NO_AUGMENTATION, 0),
         Recipe(epochs=20, steps=10, batch_size=2, learning_rate=2e-3, ema_decay=0.9),
         backend,
