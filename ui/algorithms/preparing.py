@@ -52,11 +52,13 @@ class Files:
     temporary: tuple[str, ...] = ()
 
     def delete(self) -> None:
-        """Delete the temporary files."""
+        """Delete the temporary files, each with the folder that QGIS has made for it."""
         for path in self.temporary:
             for each in (path, f"{path}.aux.xml"):
                 with suppress(OSError):
                     Path(each).unlink()
+            with suppress(OSError):
+                Path(path).parent.rmdir()
 
 
 def prepare(algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext) -> Prepared:
@@ -73,11 +75,12 @@ def prepare(algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: 
 def make_files(prepared: Prepared, feedback: QgsProcessingFeedback) -> Files:
     """Write the area, and fetch the picture of a layer that is no file. Raises a TilehawkError with a sentence."""
     job, raster = _with_area(prepared, feedback), prepared.raster
+    area = () if job.mask is None else (job.mask,)
     if raster.provider is None:
-        return Files(job)
+        return Files(job, temporary=area)
     plan = _plan(prepared, job)
     path = QgsProcessingUtils.generateTempFilename("fetched.tif")
-    files = Files(replace(job, raster=path), plan, temporary=(path,))
+    files = Files(replace(job, raster=path), plan, temporary=(path, *area))
     if is_online(raster.provider):
         feedback.pushInfo(
             tr(
