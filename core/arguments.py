@@ -52,6 +52,9 @@ TRAIN_HELP = {
     "band_roles": "their roles: red, green, blue, nir, gray or other",
     "resolution_m": "ground metres a px; otherwise the imagery's own",
     "start_from": "model file or weights to start from; coco or imagenet: torchvision's, downloaded once",
+    "mix": "learn from the samples, too, that the model to start from was trained on",
+    "tell_sources": "say in the model's card where its samples lie, so that they can be mixed in later",
+    "overwrite": "replace a model of the same name even where the new one is not known to be as good",
     "epochs": "rounds, at most",
     "patience": "stop after so many rounds that brought nothing better; otherwise never",
     "steps_per_epoch": "batches a round; otherwise by the number of images",
@@ -249,7 +252,8 @@ def _add_train(command: argparse.ArgumentParser) -> None:
         if field.name in ("data", "output"):
             continue
         if hints[field.name] is bool:
-            add(option, action="store_true", help=help_text)
+            yes_or_no = argparse.BooleanOptionalAction if field.default else "store_true"
+            add(option, action=yes_or_no, default=field.default, help=help_text)
             continue
         default = "" if field.default in (None, "", (), dataclasses.MISSING) else f" ({_shown(field.default)})"
         add(

@@ -96,7 +96,8 @@ def prepare_data(
         names = tuple(given.get(name, name) for name in prepared.labelled.classes)
         if len(set(names)) < len(names):
             raise LabelError("Two classes cannot be mapped to one name. Give them one value in the labels.")
-        prepared = replace(prepared, labelled=replace(prepared.labelled, classes=names))
+        # Read again, the labels would have other names than the model: where they lie is not told.
+        prepared = replace(prepared, labelled=replace(prepared.labelled, classes=names, sources=()))
     return Data(job, prepared)
 
 

@@ -27,7 +27,7 @@ FIGURES = {
     "recall": "recall",
     "f1": "F1",
 }
-TOLD_ELSEWHERE = ("anchors", "recipe", "history", "labels", "areas", "seconds")
+TOLD_ELSEWHERE = ("anchors", "recipe", "history", "labels", "areas", "seconds", "sources", "compared")
 MOST_LETTERS = 600  # of one value
 
 

@@ -35,7 +35,10 @@ class TrainJob:
     `anchor_sizes` (base sizes in px, one a level) and `anchor_ratios` None: those of `start_from` where they reach the
     objects, else fitted to them. `norm`: of the backbone, "batch", "group", or "auto": that of `start_from`, else group
     below 8 tiles a batch. `start_from`: a file, of Tilehawk, torchvision or DeepForest, or "coco" or "imagenet":
-    torchvision's weights, downloaded once.
+    torchvision's weights, downloaded once. `mix`: where that is a model of Tilehawk's that finds any of the same
+    classes, the samples it was trained on are learnt from, too, as far as its card says where they lie; those that
+    tested it go on to test. `tell_sources`: the new model's card says where its samples lie. `overwrite`: a model that
+    `output` names is replaced even where the new one is not known to be as good; else the new one is written beside it.
 
     Training. `epochs`: at most. `patience`: stop when that many epochs brought nothing better; None: never. `schedule`
     of the learning rate: "cosine", "one_cycle", or "steady" until it stops improving, then down over `patience` epochs;
@@ -75,6 +78,9 @@ class TrainJob:
     band_roles: tuple[str, ...] = ("red", "green", "blue")
     resolution_m: Optional[float] = None
     start_from: Optional[str] = None
+    mix: bool = True
+    tell_sources: bool = True
+    overwrite: bool = False
     epochs: int = 40
     patience: Optional[int] = None
     steps_per_epoch: Optional[int] = None

@@ -38,9 +38,9 @@ def split_by_blocks(grounds: Sequence[Ground], seed: int) -> list[LabelledImage]
     tiles = [area.area / ground.tile_px**2 for area, ground in zip(areas, grounds, strict=True)]
     side = min(max(LEAST_TILES, math.sqrt(sum(tiles) / BLOCKS)), MOST_TILES)
     blocks = [
-        replace(ground.image, truth=within(near, block), area=block)
+        replace(ground.image, truth=within(near, block), area=block, window=cell.bounds)
         for ground, area in zip(grounds, areas, strict=True)
-        for block, near in _parted(ground, area, side * ground.tile_px)
+        for block, cell, near in _parted(ground, area, side * ground.tile_px)
     ]
     weights = np.array([block.area.area for block in blocks])
     splits = _assigned(np.array([count_objects(block) for block in blocks]), weights, seed)
@@ -82,8 +82,8 @@ def count_objects(image: LabelledImage) -> int:
     return len(image.truth) if ignore is None else int((~ignore).sum())
 
 
-def _parted(ground: Ground, area: BaseGeometry, side: float) -> Iterator[tuple[BaseGeometry, Detections]]:
-    """Blocks of an area, about `side` px wide, each with the objects that touch it."""
+def _parted(ground: Ground, area: BaseGeometry, side: float) -> Iterator[tuple[BaseGeometry, BaseGeometry, Detections]]:
+    """Blocks of an area, about `side` px wide, each with its rectangle and the objects that touch it."""
     x0, y0, x1, y1 = area.bounds
     cols, rows = (max(1, int(length / side)) for length in (x1 - x0, y1 - y0))
     x, y = np.linspace(x0, x1, cols + 1), np.linspace(y0, y1, rows + 1)
@@ -96,7 +96,7 @@ def _parted(ground: Ground, area: BaseGeometry, side: float) -> Iterator[tuple[B
             cell = shapely.box(x[i], y[j], x[i + 1], y[j + 1])
             block = cell if area.contains(cell) else area.intersection(cell)
             if block.area > 0:
-                yield block, truth.take(np.sort(tree.query(block)))
+                yield block, cell, truth.take(np.sort(tree.query(block)))
 
 
 def _assigned(counts: np.ndarray, areas: np.ndarray, seed: int) -> list[str]:

@@ -12,16 +12,21 @@ from ..detections.detections import Detections
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}  # of the objects, where no split is given
 CUT_SHARE = 0.05  # of a box, outside of the labelled area
 
+Window = tuple[float, float, float, float]  # xyxy px of the file
+
 
 @dataclass(frozen=True)
 class LabelledImage:
     """One image file and the objects on it: boxes xyxy in px of the file, xmax and ymax exclusive; split "train",
-    "val" or "test". `area`: polygons in px in which all objects are labelled; None: the whole image."""
+    "val" or "test". `area`: polygons in px in which all objects are labelled; None: the whole image. `window`: the
+    block that this is of the file; None: all of it. `source`: number of the source that it comes from."""
 
     path: Path
     truth: Detections
     split: str
     area: BaseGeometry | None = None
+    window: Window | None = None
+    source: int = 0
 
 
 def within(truth: Detections, area: BaseGeometry) -> Detections:

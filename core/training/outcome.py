@@ -13,16 +13,18 @@ from ..job.card import ModelCard
 from ..job.codec import encode
 from ..job.train_job import TrainJob
 from ..retinanet.detector import Detector
+from .earlier import to_record
+from .labels import LabelledImage
 from .pictures import Picture
 from .preparation import Prepared
 from .recipe import Fitted
 from .setup import Setup
-from .sources import fingerprints
+from .sources import Labelled, fingerprints
 from .validation import figures, look_at
 
 DRAWS = 200  # of the bootstrap
 # What a card does not repeat: paths of one computer.
-LOCAL = ("data", "rasters", "labels", "area", "output", "start_from", "credits", "resume")
+LOCAL = ("data", "rasters", "labels", "area", "output", "start_from", "credits", "resume", "overwrite")
 MOST_AREAS = 50
 
 Pairs = list[tuple[Detections, Detections]]
@@ -53,6 +55,7 @@ def conclude(job: TrainJob, prepared: Prepared, setup: Setup, fitted: Fitted) ->
         "objects": {name: count for name, count in prepared.counts.items() if prepared.pictures[name]},
         "images": {name: len(held) for name, held in prepared.pictures.items() if held},
         "labels": fingerprints(job),
+        "sources": _sources(prepared.labelled) if job.tell_sources and prepared.labelled.sources else [],
         "areas": areas(prepared.pictures["train"]),
         "blocks": len(prepared.labelled.blocks),
         "seconds": round(fitted.seconds),
@@ -65,6 +68,14 @@ def conclude(job: TrainJob, prepared: Prepared, setup: Setup, fitted: Fitted) ->
         "history": fitted.history,
     }
     return Outcome(replace(card, metrics=metrics, training=training), found, split)
+
+
+def _sources(labelled: Labelled) -> list[dict[str, Any]]:
+    """What the card tells of the sources, so that their samples can be mixed in when the model is trained again."""
+    images: list[list[LabelledImage]] = [[] for _ in labelled.sources]
+    for image in labelled.images:
+        images[image.source].append(image)
+    return [to_record(known, held) for known, held in zip(labelled.sources, images, strict=True) if held]
 
 
 def test_figures(pairs: Pairs, iou: float, threshold: float) -> dict[str, Any]:

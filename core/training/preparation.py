@@ -68,6 +68,8 @@ def prepare(job: TrainJob, report: Report) -> Prepared:
     labelled = read_sources(job, repairs)
     for sentence in [*repairs.sentences(), *unlimited(job)]:
         report(notice(sentence, "warning"))
+    for sentence, level in labelled.notices:
+        report(notice(sentence, level))
     bands = tuple(Band(role) for role in job.band_roles)
     if not any(len(image.truth) for image in labelled.images if image.split == "train"):
         raise LabelError("There is no object to train on: the split 'train' is empty.")

@@ -23,7 +23,10 @@ from .validation import Judge
 
 LEAST_STEPS = 10  # an epoch
 # What may differ where an interrupted training is taken up: words, and what does not change the weights.
-FREE = ("output", "name", "title", "description", "credits", "license", "resume", "checkpoint_minutes", "device")
+FREE = (
+    *("output", "name", "title", "description", "credits", "license", "tell_sources"),
+    *("overwrite", "resume", "checkpoint_minutes", "device"),
+)
 
 
 @dataclass(frozen=True)
