@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cells import area, intersection, overlapping_pairs, overlapping_pairs_between, runs
+from .cells import area, intersection, on_any_side, overlapping_pairs, overlapping_pairs_between, runs, solid
 from .waiting import AGREE_IOU, Waiting, agreement, cut_sides
 
 CUT_RANK = 0.5  # rank of an object with a cut side, as a part of its score
@@ -33,7 +33,7 @@ def _ranks_before(found: Waiting, i: np.ndarray, j: np.ndarray, first_tile: np.n
     """Tell which objects i rank before j: by score, halved where a side is cut, then by score, coordinates and tile."""
     cut = np.zeros(len(found), bool)
     for some in (i, j):
-        cut[some] = cut_sides(found.boxes[some], found.views[some]).any(axis=1)
+        cut[some] = on_any_side(cut_sides(found.boxes.take(some, axis=0), found.views.take(some, axis=0)))
     rank = found.scores * np.where(cut, CUT_RANK, 1)
     ahead = rank[i] > rank[j]
     tie = np.flatnonzero(rank[i] == rank[j])
@@ -71,26 +71,27 @@ def exposed(found: Waiting, grows: np.ndarray, blocks: np.ndarray) -> np.ndarray
     """
     hit = np.zeros(len(found), bool)
     for block in blocks:
-        low, high = np.maximum(found.boxes[:, :2], block[:2]), np.minimum(found.boxes[:, 2:], block[2:])
-        hit |= (low < high).all(axis=1)
+        hit |= solid(intersection(found.boxes, block))
     whole, open_ = np.flatnonzero(~hit & ~grows), np.flatnonzero(grows)
     if not len(whole) or not len(open_):
         return hit
-    boxes, views, others = found.boxes[whole], found.views[whole], found.boxes[open_]
+    boxes, views, others = (
+        some.take(k, axis=0) for some, k in ((found.boxes, whole), (found.views, whole), (found.boxes, open_))
+    )
+    bounds = np.array([*others[:, :2].min(axis=0), *others[:, 2:].max(axis=0)])
     grown = np.tile(boxes[:, 2:] - boxes[:, :2], 2) * (1 / AGREE_IOU - 1) * [-1, -1, 1, 1] + boxes
     # Beyond the edge of the view of C it does not matter how far away D is.
-    reach = np.concatenate(
-        [
-            np.where(grown[:, :2] <= views[:, :2], others[:, :2].min(axis=0) - 1, grown[:, :2]),
-            np.where(grown[:, 2:] >= views[:, 2:], others[:, 2:].max(axis=0) + 1, grown[:, 2:]),
-        ],
-        axis=1,
-    )
+    low = np.where(grown[:, :2] <= views[:, :2], bounds[:2] - 1, grown[:, :2])
+    high = np.where(grown[:, 2:] >= views[:, 2:], bounds[2:] + 1, grown[:, 2:])
+    reach = np.concatenate([low, high], axis=1)
+    near = np.flatnonzero(solid(intersection(reach, bounds)))  # few, where tiles come row by row
+    whole, boxes, views, reach = whole[near], *(some.take(near, axis=0) for some in (boxes, views, reach))
 
     def may_agree(c: np.ndarray, d: np.ndarray) -> np.ndarray:
-        low, high = np.minimum(boxes[c, :2], others[d, :2]), np.maximum(boxes[c, 2:], others[d, 2:])
-        bounds = intersection(np.concatenate([low, high], axis=1), views[c])
-        return area(boxes[c]) >= 0.999 * AGREE_IOU * area(bounds)  # a little less, for rounding
+        mine, other = boxes.take(c, axis=0), others.take(d, axis=0)
+        low, high = np.minimum(mine[:, :2], other[:, :2]), np.maximum(mine[:, 2:], other[:, 2:])
+        bounds = intersection(np.concatenate([low, high], axis=1), views.take(c, axis=0))
+        return area(mine) >= 0.999 * AGREE_IOU * area(bounds)  # a little less, for rounding
 
     c, _ = overlapping_pairs_between(reach, others, found.labels[whole], found.labels[open_], may_agree)
     hit[whole[c]] = True

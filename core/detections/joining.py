@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .cells import overlapping_pairs
+from .cells import on_any_side, overlapping_pairs
 from .lattice import BOTTOM, LEFT, RIGHT, TOP, Lattice
 from .waiting import AGREE_IOU, Waiting, agreement
 
@@ -17,9 +17,10 @@ def join(found: Waiting, lattice: Lattice) -> Waiting:
     Parts are united if they agree, are cut on the sides facing each other, and are each other's best partner there;
     so is everything connected through them.
     """
-    facing = np.flatnonzero(found.part_faces.any(axis=1))
-    boxes, tile, faces = found.part_boxes[facing], found.part_tile[facing], found.part_faces[facing]
-    views = lattice.views[tile]
+    facing = np.flatnonzero(on_any_side(found.part_faces))
+    boxes, faces = found.part_boxes.take(facing, axis=0), found.part_faces.take(facing, axis=0)
+    tile = found.part_tile[facing]
+    views = lattice.views.take(tile, axis=0)
 
     def at_a_seam(i: np.ndarray, j: np.ndarray) -> np.ndarray:
         step = np.abs(tile[i] - tile[j])
@@ -61,8 +62,9 @@ def _unite(found: Waiting, a: np.ndarray, b: np.ndarray) -> Waiting:
     first = np.flatnonzero(np.diff(group[order], prepend=-1))
 
     def bounds(rectangles: np.ndarray) -> np.ndarray:
-        low = np.minimum.reduceat(rectangles[order, :2], first)
-        return np.concatenate([low, np.maximum.reduceat(rectangles[order, 2:], first)], axis=1)
+        ordered = rectangles.take(order, axis=0)
+        low, high = np.minimum.reduceat(ordered[:, :2], first), np.maximum.reduceat(ordered[:, 2:], first)
+        return np.concatenate([low, high], axis=1)
 
     return replace(
         found,

@@ -40,14 +40,15 @@ class Lattice:
 
     def beyond(self, tiles: np.ndarray, sides: Sequence[int]) -> np.ndarray:
         """Tiles (N,) on one side, or over two sides at a corner; -1 where the lattice ends."""
-        for side in sides:
-            tiles = np.where(tiles < 0, -1, self.neighbours(tiles)[:, side])
-        return tiles
+        right, down = (RIGHT in sides) - (LEFT in sides), (BOTTOM in sides) - (TOP in sides)
+        col, others = tiles % self.cols + right, tiles + (right + down * self.cols)
+        there = (col >= 0) & (col < self.cols) & (others >= 0) & (others < len(self.windows))
+        return np.where(there, others, -1)
 
     def depth(self, tiles: np.ndarray, points: np.ndarray) -> np.ndarray:
         """How far points (N, 2) lie inside the views of tiles; negative outside."""
-        views = self.views[tiles]
-        return np.minimum(points - views[:, :2], views[:, 2:] - points).min(axis=1)
+        (x, y), (left, top, right, bottom) = points.T, self.views.take(tiles, axis=0).T
+        return np.minimum(np.minimum(x - left, right - x), np.minimum(y - top, bottom - y))
 
     @cached_property
     def shared(self) -> np.ndarray:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .cells import iou, overlapping_pairs
+from .cells import iou, on_any_side, overlapping_pairs
 from .conflicts import conflicts, exposed
 from .joining import join
 from .lattice import Lattice
@@ -34,12 +34,12 @@ def seams(waiting: Waiting, lattice: Lattice, read: np.ndarray) -> Settled:
     faces = found.part_faces & ~read[lattice.neighbours(found.part_tile)]
     found = replace(found, part_faces=faces)
     grows = np.zeros(len(found), bool)
-    grows[found.part_of[faces.any(axis=1)]] = True
+    grows[found.part_of[on_any_side(faces)]] = True
     tile = np.zeros(len(found), np.int64)
     tile[found.part_of] = found.part_tile
     alone = np.flatnonzero((np.bincount(found.part_of, minlength=len(found)) == 1) & ~grows)
     outdone = np.zeros(len(found), bool)
-    outdone[alone] = ~best_witnessed(found.boxes[alone], tile[alone], lattice)
+    outdone[alone] = ~best_witnessed(found.boxes.take(alone, axis=0), tile[alone], lattice)
     doubtful = grows | exposed(found, grows, lattice.blocks(~read))
     lives, dead = decide(*conflicts(found, grows | outdone), doubtful)
     return found, lives & ~outdone, dead | outdone

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from .cells import intersection, iou
+from .cells import intersection, iou, solid
 from .detections import Detections
 from .lattice import Lattice
 
@@ -45,12 +45,12 @@ class Waiting:
 
     def take(self, which: np.ndarray) -> Waiting:
         """Keep the objects of a mask (N,), with their parts."""
-        parts = which[self.part_of]
+        kept, parts = np.flatnonzero(which), np.flatnonzero(which[self.part_of])
         number = np.cumsum(which) - 1
         return Waiting(
-            *(column[which] for column in (self.boxes, self.views, self.scores, self.labels)),
+            *(column.take(kept, axis=0) for column in (self.boxes, self.views, self.scores, self.labels)),
             number[self.part_of[parts]],
-            *(column[parts] for column in (self.part_tile, self.part_boxes, self.part_faces)),
+            *(column.take(parts, axis=0) for column in (self.part_tile, self.part_boxes, self.part_faces)),
         )
 
     @staticmethod
@@ -67,21 +67,22 @@ def as_waiting(shown: Sequence[tuple[int, Detections]], lattice: Lattice) -> Wai
     tiles = np.array([tile for tile, _ in shown], np.int64)
     place = np.repeat(np.arange(len(shown)), [len(detections) for _, detections in shown])
     seen = Detections.concatenate([detections for _, detections in shown])
-    window, beyond = lattice.windows[tiles][place], lattice.neighbours(tiles) >= 0
-    boxes = intersection(seen.boxes + window[:, [0, 1, 0, 1]], window)
-    solid = (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3])
-    if not solid.all():
-        seen, boxes, place = seen.take(solid), boxes[solid], place[solid]
-    views = lattice.views[tiles][place]
+    tile = tiles[place]
+    window = lattice.windows.take(tile, axis=0)
+    boxes = intersection(seen.boxes + window.take([0, 1, 0, 1], axis=1), window)
+    shows = solid(boxes)
+    if not shows.all():
+        seen, boxes, place, tile = seen.take(shows), boxes[shows], place[shows], tile[shows]
+    views, beyond = lattice.views.take(tile, axis=0), lattice.neighbours(tiles) >= 0
     return Waiting(
         boxes,
         views,
         seen.scores.astype(np.float64),
         seen.labels.astype(np.int64),
         np.arange(len(boxes)),
-        tiles[place],
+        tile,
         boxes,
-        cut_sides(boxes, views) & beyond[place],
+        cut_sides(boxes, views) & beyond.take(place, axis=0),
     )
 
 
@@ -96,5 +97,5 @@ def cut_sides(boxes: np.ndarray, views: np.ndarray) -> np.ndarray:
 
 def agreement(boxes: np.ndarray, views: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """IoU of boxes i and j, both clipped to what both views show."""
-    common = intersection(views[i], views[j])
-    return iou(intersection(boxes[i], common), intersection(boxes[j], common))
+    common = intersection(views.take(i, axis=0), views.take(j, axis=0))
+    return iou(intersection(boxes.take(i, axis=0), common), intersection(boxes.take(j, axis=0), common))
