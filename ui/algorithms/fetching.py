@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 
 from qgis.core import (
-    Qgis,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
     QgsDistanceArea,
@@ -16,14 +15,15 @@ from qgis.core import (
     QgsRasterBlock,
     QgsRasterBlockFeedback,
     QgsRasterDataProvider,
-    QgsRasterFileWriter,
     QgsRectangle,
 )
-from qgis.PyQt.QtCore import QByteArray, Qt
+from qgis.PyQt.QtCore import Qt
 
 from ...core.job.errors import Cancelled, OutputError, RasterError
 from ..wording import duration, tr
-from .tile_server import NO_PICTURE, TILE_PX, why_missing
+from .drawn_layers import DrawnLayers
+from .fetched_pixels import PICTURES, Colours, Numbers
+from .map_server import TILE_PX, Answers, Complaint, why_missing
 
 BLOCK_PX = 512
 PX_PER_SECOND = 2_600_000  # of servers: 40 tiles of 256 px, about what a person makes who pans a map
@@ -31,8 +31,9 @@ MAX_PX = 400_000_000
 BYTES_PER_PX = 0.25  # on the way, as JPEG
 RETRY_SECONDS = (1.0, 3.0)
 RETRIES = 12  # blocks in all that are asked for again
+UNANSWERED = 3  # parts in a row after which a server is away: the rest is not asked for
+REFUSALS = 3  # parts of which a server has given nothing, but refused or failed: the rest will not come either
 FINER = 1.1  # pixels up to so much coarser than the model's will do
-PICTURES = (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,14 @@ class Fetched:
     why: str
 
 
-def is_online(provider: QgsRasterDataProvider) -> bool:
+def is_online(provider: QgsRasterDataProvider | DrawnLayers) -> bool:
     """Whether a provider asks a server for pictures."""
-    return provider.name() in ("wms", "wcs", "arcgismapserver")
+    names = provider.names() if isinstance(provider, DrawnLayers) else {provider.name()}
+    return bool(names & {"wms", "wcs", "arcgismapserver"})
 
 
 def plan_fetch(
-    provider: QgsRasterDataProvider,
+    provider: QgsRasterDataProvider | DrawnLayers,
     name: str,
     extent: QgsRectangle,
     resolution_m: float | None,
@@ -107,99 +109,113 @@ def plan_fetch(
 
 
 def fetch(
-    provider: QgsRasterDataProvider, name: str, plan: FetchPlan, path: str, feedback: QgsProcessingFeedback
+    provider: QgsRasterDataProvider | DrawnLayers,
+    name: str,
+    plan: FetchPlan,
+    path: str,
+    feedback: QgsProcessingFeedback,
 ) -> Fetched:
     """Write the planned part of a layer to a GeoTIFF; call it off the main thread, with a provider of its own.
 
     Raises Cancelled, OutputError where it cannot be written, RasterError where the server delivers nothing.
     """
-    if provider.dataType(1) not in PICTURES:
-        bands = list(range(1, provider.bandCount() + 1))
-        kinds, shifts = [provider.dataType(band) for band in bands], [0] * len(bands)
-    else:
-        bands, kinds, shifts = [1], [Qgis.DataType.Byte] * 4, [2, 1, 0, 3]  # blue, green, red, alpha in memory
-    writer = QgsRasterFileWriter(path)
-    writer.setOutputProviderKey("gdal")
-    writer.setOutputFormat("GTiff")
-    options = ["TILED=YES", "BIGTIFF=IF_SAFER"]
-    writer.setCreateOptions(options + (["PHOTOMETRIC=RGB", "ALPHA=YES"] if len(kinds) > len(bands) else []))
-    target = writer.createMultiBandRaster(kinds[0], plan.width, plan.height, plan.extent, provider.crs(), len(kinds))
+    if provider.bandCount() == 0:
+        raise RasterError(
+            tr("The layer '{name}' gives neither a file nor pixels. Save it as GeoTIFF and look at that.").format(
+                name=name
+            )
+        )
+    pixels = Colours() if provider.dataType(1) in PICTURES else Numbers(provider)
+    target = pixels.create(path, plan.width, plan.height, plan.extent, provider.crs())
     if target is None or not target.isValid() or not target.isEditable():
         raise OutputError(tr("The picture of '{name}' cannot be written to '{path}'.").format(name=name, path=path))
-    for band in bands if len(kinds) == len(bands) else []:
-        if provider.sourceHasNoDataValue(band):
-            target.setNoDataValue(band, provider.sourceNoDataValue(band))
+    fetching = _Fetching(provider, name, plan, pixels, feedback)
     try:
-        return _Fetching(provider, name, plan, feedback).into(target, path, bands, shifts)
+        missing, why = fetching.into(target)
+        return Fetched(path, missing, why)
     finally:
+        fetching.close()
         target.setEditable(False)
         del target
 
 
 class _Fetching:
-    """One fetch, block by block: slowly enough for a server, again where something is missing."""
+    """One fetch, part by part: slowly enough for a server, again where something is missing."""
 
     def __init__(
-        self, provider: QgsRasterDataProvider, name: str, plan: FetchPlan, feedback: QgsProcessingFeedback
+        self,
+        provider: QgsRasterDataProvider | DrawnLayers,
+        name: str,
+        plan: FetchPlan,
+        pixels: Colours | Numbers,
+        feedback: QgsProcessingFeedback,
     ) -> None:
-        self._provider, self._name, self._plan, self._feedback = provider, name, plan, feedback
+        self._provider, self._name, self._plan, self._pixels = provider, name, plan, pixels
+        self._feedback = feedback
         self._online = is_online(provider)
+        self._answers = Answers()
         self._asked = QgsRasterBlockFeedback()
         self._retries = RETRIES
-        self._status: int | None = 200
-        self._why = ""
+        self._unanswered = 0  # parts in a row
+        self._complaint: Complaint | None = None
         feedback.canceled.connect(self._asked.cancel, Qt.ConnectionType.DirectConnection)
 
-    def into(self, target: QgsRasterDataProvider, path: str, bands: list[int], shifts: list[int]) -> Fetched:
-        """Fetch all blocks into the bands of a file."""
-        plan, missing, started = self._plan, 0, time.monotonic()
+    def close(self) -> None:
+        """Listen to the server no longer."""
+        self._answers.close()
+
+    def into(self, target: QgsRasterDataProvider) -> tuple[float, str]:
+        """Fetch all parts into a file; gives the share of pixels that did not come, and why."""
+        plan, missing, fetched, started = self._plan, 0, 0, time.monotonic()
         spots = [(x, y) for y in range(0, plan.height, BLOCK_PX) for x in range(0, plan.width, BLOCK_PX)]
-        fetched = 0
         for done, (x, y) in enumerate(spots, 1):
             width, height = min(BLOCK_PX, plan.width - x), min(BLOCK_PX, plan.height - y)
-            if len(shifts) == 4 and bands == [1]:
-                pixels = self._picture(x, y, width, height)
-                lost = pixels[3::4].count(0)
-                for band, shift in enumerate(shifts, 1):
-                    block = QgsRasterBlock(Qgis.DataType.Byte, width, height)
-                    block.setData(QByteArray(pixels[shift::4]))
-                    self._write(target, block, band, x, y)
-                missing += lost
-                if missing == fetched + width * height and self._status not in (200, NO_PICTURE):
-                    raise RasterError(self._nothing())  # a server that is away, or refuses: the rest will not come
-            else:
-                for band in bands:
-                    self._write(target, self._block(band, x, y, width, height), band, x, y)
-            fetched += width * height
+            blocks, lost = self._part(self._rectangle(x, y, width, height), width, height)
+            for band, block in enumerate(blocks, 1):
+                if not target.writeBlock(block, band, x, y):
+                    raise OutputError(tr("The disk is full, or the folder for temporary files cannot be written to."))
+            missing, fetched = missing + lost, fetched + width * height
+            if missing == fetched and self._gives_nothing(done):
+                raise RasterError(self._nothing())
             self._pause(fetched / PX_PER_SECOND - (time.monotonic() - started) if self._online else 0)
             self._tell(done, len(spots), time.monotonic() - started)
         if missing == fetched:
             raise RasterError(self._nothing())
-        return Fetched(path, missing / fetched, self._why)
+        return missing / fetched, "" if self._complaint is None else self._complaint.why
 
-    def _picture(self, x: int, y: int, width: int, height: int) -> bytes:
-        """Get the pixels of a block, four bytes each; once more after a pause where some are missing."""
-        pixels = self._pixels(x, y, width, height)
-        for seconds in RETRY_SECONDS:
-            if pixels[3::4].count(0) == 0 or self._retries <= 0:
+    def _part(self, extent: QgsRectangle, width: int, height: int) -> tuple[list[QgsRasterBlock], int]:
+        """Get the blocks to write for a part, and how many of its pixels are missing; ask again where some are."""
+        if self._unanswered >= UNANSWERED:
+            return self._pixels.nothing(width, height), width * height
+        for seconds in (0.0, *RETRY_SECONDS):
+            self._pause(seconds)
+            blocks, lost, complaint = self._ask(extent, width, height)
+            if not lost or not self._online:
                 break
-            if not self._online:
-                break
-            rectangle = self._rectangle(x, y, width, height)
-            self._status, self._why = why_missing(self._provider, rectangle, self._plan.pixel)
-            if self._status in (None, NO_PICTURE):
+            if complaint is None:
+                if self._answers.heard:  # in order: the server has nothing here
+                    break
+                complaint = why_missing(self._provider, extent, self._plan.pixel)
+            self._complaint = complaint
+            if not complaint.may_pass or self._retries <= 0:
                 break
             self._retries -= 1
-            self._pause(seconds)
-            pixels = self._pixels(x, y, width, height)
-        return pixels
+        away = lost and self._online and self._complaint is not None and self._complaint.status is None
+        self._unanswered = self._unanswered + 1 if away else 0
+        return blocks, lost
 
-    def _pixels(self, x: int, y: int, width: int, height: int) -> bytes:
-        block = self._block(1, x, y, width, height)  # its data are no copy: it must live until they are one
-        return bytes(block.data())
+    def _ask(self, extent: QgsRectangle, width: int, height: int) -> tuple[list[QgsRasterBlock], int, Complaint | None]:
+        self._answers.forget()
+        blocks = []
+        for band in self._pixels.bands:
+            blocks.append(self._block(band, extent, width, height))
+            complaint = self._answers.complaint() if self._online else None
+            if complaint is not None:  # then QGIS gives zeros, as if the ground were black
+                return self._pixels.nothing(width, height), width * height, complaint
+        return (*self._pixels.to_write(blocks), None)
 
-    def _block(self, band: int, x: int, y: int, width: int, height: int) -> QgsRasterBlock:
-        block = self._provider.block(band, self._rectangle(x, y, width, height), width, height, self._asked)
+    def _block(self, band: int, extent: QgsRectangle, width: int, height: int) -> QgsRasterBlock:
+        block = self._provider.block(band, extent, width, height, self._asked)
         if self._feedback.isCanceled():
             raise Cancelled
         if not block.isValid():
@@ -215,13 +231,16 @@ class _Fetching:
         left, top = plan.extent.xMinimum() + x * plan.pixel, plan.extent.yMaximum() - y * plan.pixel
         return QgsRectangle(left, top - height * plan.pixel, left + width * plan.pixel, top)
 
-    def _write(self, target: QgsRasterDataProvider, block: QgsRasterBlock, band: int, x: int, y: int) -> None:
-        if not target.writeBlock(block, band, x, y):
-            raise OutputError(tr("The disk is full, or the folder for temporary files cannot be written to."))
+    def _gives_nothing(self, parts: int) -> bool:
+        """Whether a server that has given nothing so far is away, or refuses: then the rest will not come."""
+        if self._complaint is None or not self._complaint.is_failure:
+            return False
+        return parts >= REFUSALS or self._complaint.status is None
 
     def _nothing(self) -> str:
+        why = "" if self._complaint is None else self._complaint.why
         return tr("The layer '{name}' delivered no picture of this area. {why}").format(
-            name=self._name, why=self._why or tr("Zoom to it in the map and see whether it is drawn.")
+            name=self._name, why=why or tr("Zoom to it in the map and see whether it is drawn.")
         )
 
     def _pause(self, seconds: float) -> None:
@@ -260,7 +279,7 @@ def map_units(
     return resolution_m * step / metres if metres > 0 and math.isfinite(metres) else resolution_m
 
 
-def _pixel(provider: QgsRasterDataProvider, wanted: float | None, name: str) -> float:
+def _pixel(provider: QgsRasterDataProvider | DrawnLayers, wanted: float | None, name: str) -> float:
     own = sorted(size for size in provider.nativeResolutions() if size > 0)
     if provider.xSize() > 0:
         own = [provider.extent().width() / provider.xSize()]

@@ -15,9 +15,11 @@ from qgis.core import (
     QgsFeatureSink,
     QgsFields,
     QgsGeometry,
+    QgsMapLayer,
     QgsProcessingFeatureSource,
     QgsProcessingFeedback,
     QgsProcessingUtils,
+    QgsProject,
     QgsRasterDataProvider,
     QgsRasterLayer,
     QgsRectangle,
@@ -26,6 +28,7 @@ from qgis.core import (
 
 from ...core.job.errors import OutputError, RasterError
 from ..wording import tr
+from .drawn_layers import DrawnLayers, group_rasters
 
 TO_FETCH = "/vsimem/tilehawk-to-fetch.tif"
 
@@ -36,7 +39,7 @@ class RasterSource:
 
     `path`: absolute, or a GDAL name. `crs`: as the user sees the layer; `own_crs`: as the file says. `extent` and the
     side of a `pixel` in `crs`. `provider`: a copy of the layer's, where only QGIS can read it; `path` then stands for a
-    file still to be fetched.
+    file still to be fetched, and `place` names what the layer shows, the same for each run on it.
     """
 
     name: str
@@ -45,17 +48,42 @@ class RasterSource:
     own_crs: QgsCoordinateReferenceSystem
     extent: QgsRectangle
     pixel: float
-    provider: QgsRasterDataProvider | None = None
+    provider: QgsRasterDataProvider | DrawnLayers | None = None
+    place: str = ""
 
 
 def raster_source(layer: QgsRasterLayer) -> RasterSource:
-    """Take what a run needs from a raster layer; call it in the layer's thread."""
+    """Take what a run needs from a raster layer's own pixels; call it in the layer's thread."""
     own = layer.dataProvider()
     path = _path(layer)
-    provider = own.clone() if path is None else None
-    return RasterSource(
-        layer.name(), path or TO_FETCH, layer.crs(), own.crs(), layer.extent(), layer.rasterUnitsPerPixelX(), provider
-    )
+    pixel = layer.rasterUnitsPerPixelX()
+    if path is not None:
+        return RasterSource(layer.name(), path, layer.crs(), own.crs(), layer.extent(), pixel)
+    place = f"{layer.providerType()}:{layer.source()}"
+    return RasterSource(layer.name(), TO_FETCH, layer.crs(), own.crs(), layer.extent(), pixel, own.clone(), place)
+
+
+def drawn_source(layer: QgsRasterLayer, transforms: QgsCoordinateTransformContext) -> RasterSource:
+    """Take what a run needs of a raster layer as the map shows it; call it in the layer's thread."""
+    drawn = DrawnLayers([layer], layer.crs(), transforms)
+    place = f"drawn {layer.providerType()}:{layer.source()}"
+    pixel = layer.rasterUnitsPerPixelX()
+    return RasterSource(layer.name(), TO_FETCH, layer.crs(), drawn.crs(), layer.extent(), pixel, drawn, place)
+
+
+def group_source(
+    layer: QgsMapLayer, project: QgsProject | None, transforms: QgsCoordinateTransformContext
+) -> RasterSource:
+    """Take what a run needs of the rasters in a layer's group, as the map shows them; call it in the layers' thread.
+
+    Raises RasterError where the layer is in no group, or nothing of it is shown.
+    """
+    name, layers = group_rasters(layer, project)
+    crs = layer.crs() if layer in layers else layers[0].crs()
+    drawn = DrawnLayers(layers, crs, transforms)
+    place = " ".join(["drawn", *(f"{each.providerType()}:{each.source()}" for each in layers)])
+    pixel = drawn.extent().width() / drawn.xSize() if drawn.xSize() else layers[0].rasterUnitsPerPixelX()
+    return RasterSource(name, TO_FETCH, crs, drawn.crs(), drawn.extent(), pixel, drawn, place)
 
 
 def export_area(

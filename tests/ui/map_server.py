@@ -1,0 +1,178 @@
+"""A WMS 1.3.0 and WCS 1.0.0 of the tests' own: it serves a raster, and misbehaves where it is told to."""
+
+from __future__ import annotations
+
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from osgeo import gdal, osr
+
+EXCEPTION = """<?xml version="1.0" encoding="UTF-8"?>
+<ServiceExceptionReport version="1.3.0" xmlns="http://www.opengis.net/ogc">
+<ServiceException code="LayerNotDefined">The layer is having its lunch.</ServiceException>
+</ServiceExceptionReport>"""
+
+WMS = """<?xml version="1.0" encoding="UTF-8"?>
+<WMS_Capabilities version="1.3.0" xmlns="http://www.opengis.net/wms" xmlns:xlink="http://www.w3.org/1999/xlink">
+<Service><Name>WMS</Name><Title>Suburb</Title></Service>
+<Capability><Request>
+<GetCapabilities><Format>text/xml</Format><DCPType><HTTP><Get><OnlineResource xlink:href="{url}"/></Get></HTTP>
+</DCPType></GetCapabilities>
+<GetMap><Format>image/png</Format><Format>image/jpeg</Format><DCPType><HTTP><Get><OnlineResource xlink:href="{url}"/>
+</Get></HTTP></DCPType></GetMap></Request>
+<Exception><Format>XML</Format></Exception>
+<Layer><Title>Suburb</Title>
+<Layer queryable="0" opaque="1"><Name>suburb</Name><Title>Suburb</Title><CRS>{crs}</CRS>
+<EX_GeographicBoundingBox><westBoundLongitude>{west}</westBoundLongitude><eastBoundLongitude>{east}</eastBoundLongitude>
+<southBoundLatitude>{south}</southBoundLatitude><northBoundLatitude>{north}</northBoundLatitude>
+</EX_GeographicBoundingBox>
+<BoundingBox CRS="{crs}" minx="{left}" miny="{bottom}" maxx="{right}" maxy="{top}"/>
+</Layer></Layer></Capability></WMS_Capabilities>"""
+
+WCS = """<?xml version="1.0" encoding="UTF-8"?>
+<WCS_Capabilities version="1.0.0" xmlns="http://www.opengis.net/wcs" xmlns:xlink="http://www.w3.org/1999/xlink"
+ xmlns:gml="http://www.opengis.net/gml">
+<Service><name>WCS</name><label>Suburb</label></Service>
+<Capability><Request>
+<GetCapabilities><DCPType><HTTP><Get><OnlineResource xlink:href="{url}"/></Get></HTTP></DCPType></GetCapabilities>
+<DescribeCoverage><DCPType><HTTP><Get><OnlineResource xlink:href="{url}"/></Get></HTTP></DCPType></DescribeCoverage>
+<GetCoverage><DCPType><HTTP><Get><OnlineResource xlink:href="{url}"/></Get></HTTP></DCPType></GetCoverage>
+</Request><Exception><Format>application/vnd.ogc.se_xml</Format></Exception></Capability>
+<ContentMetadata><CoverageOfferingBrief><name>suburb</name><label>Suburb</label>
+<lonLatEnvelope srsName="urn:ogc:def:crs:OGC:1.3:CRS84"><gml:pos>{west} {south}</gml:pos>
+<gml:pos>{east} {north}</gml:pos></lonLatEnvelope></CoverageOfferingBrief></ContentMetadata></WCS_Capabilities>"""
+
+COVERAGE = """<?xml version="1.0" encoding="UTF-8"?>
+<CoverageDescription version="1.0.0" xmlns="http://www.opengis.net/wcs" xmlns:gml="http://www.opengis.net/gml">
+<CoverageOffering><name>suburb</name><label>Suburb</label>
+<lonLatEnvelope srsName="urn:ogc:def:crs:OGC:1.3:CRS84"><gml:pos>{west} {south}</gml:pos>
+<gml:pos>{east} {north}</gml:pos></lonLatEnvelope>
+<domainSet><spatialDomain>
+<gml:Envelope srsName="{crs}"><gml:pos>{left} {bottom}</gml:pos><gml:pos>{right} {top}</gml:pos></gml:Envelope>
+<gml:RectifiedGrid dimension="2"><gml:limits><gml:GridEnvelope><gml:low>0 0</gml:low>
+<gml:high>{last_x} {last_y}</gml:high></gml:GridEnvelope></gml:limits>
+<gml:axisName>x</gml:axisName><gml:axisName>y</gml:axisName>
+<gml:origin><gml:pos>{left} {top}</gml:pos></gml:origin><gml:offsetVector>{pixel} 0</gml:offsetVector>
+<gml:offsetVector>0 -{pixel}</gml:offsetVector></gml:RectifiedGrid></spatialDomain></domainSet>
+<rangeSet><RangeSet><name>bands</name><label>Bands</label></RangeSet></rangeSet>
+<supportedCRSs><requestResponseCRSs>{crs}</requestResponseCRSs><nativeCRSs>{crs}</nativeCRSs></supportedCRSs>
+<supportedFormats nativeFormat="GeoTIFF"><formats>GeoTIFF</formats></supportedFormats>
+<supportedInterpolations><interpolationMethod>nearest neighbor</interpolationMethod></supportedInterpolations>
+</CoverageOffering></CoverageDescription>"""
+
+
+class MapServer:
+    """Serves a raster whose CRS has an EPSG code and the axes east, north.
+
+    `answer_with(box, times)` may give another answer for a picture of `box` (left, bottom, right, top) asked for the
+    n-th time: a status; "exception" for an exception's XML and "page" for HTML, both with status 200; "clear" for a
+    transparent picture; "hang up" for no answer at all; None: the picture.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.answer_with = lambda box, times: None
+        self.asked: dict[tuple[float, ...], int] = {}
+        self.sizes: list[tuple[int, int]] = []
+        self._raster = gdal.Open(str(path))
+        self._lock = threading.Lock()
+        self.crs = f"EPSG:{self._raster.GetSpatialRef().GetAuthorityCode(None)}"
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                query = {name.upper(): value for name, value in parse_qsl(urlsplit(self.path).query)}
+                status, kind, body = server.answer(query)
+                if not status:
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Address of both services."""
+        return f"http://127.0.0.1:{self._server.server_port}/ows?"
+
+    def wms_uri(self) -> str:
+        """Source of a QGIS layer, as its own dialog writes it."""
+        return f"crs={self.crs}&dpiMode=7&format=image/png&layers=suburb&styles&url={quote(self.url, safe=':/')}"
+
+    def wcs_uri(self) -> str:
+        """Source of a QGIS layer, as its own dialog writes it."""
+        where = quote(self.url, safe=":/")
+        return f"cache=AlwaysNetwork&crs={self.crs}&format=GeoTIFF&identifier=suburb&url={where}&version=1.0.0"
+
+    def answer(self, query: dict[str, str]) -> tuple[int, str, bytes]:
+        """Answer a request: status, kind, body."""
+        request = query.get("REQUEST", "")
+        if request == "GetCapabilities":
+            template = WMS if query.get("SERVICE", "").upper() == "WMS" else WCS
+            return 200, "text/xml", template.format(**self._facts()).encode()
+        if request == "DescribeCoverage":
+            return 200, "text/xml", COVERAGE.format(**self._facts()).encode()
+        box = tuple(float(number) for number in query["BBOX"].split(","))
+        width, height = int(query["WIDTH"]), int(query["HEIGHT"])
+        with self._lock:
+            self.asked[box] = self.asked.get(box, 0) + 1
+            self.sizes.append((width, height))
+            other = self.answer_with(box, self.asked[box])
+            if other == "exception":
+                return 200, "text/xml", EXCEPTION.encode()
+            if other == "page":
+                return 200, "text/html", b"<html><body>Welcome!</body></html>"
+            if other == "hang up":
+                return 0, "", b""
+            if other == "clear":
+                box = (box[0] + 1e6, box[1], box[2] + 1e6, box[3])
+            elif other is not None:
+                return other, "text/plain", b"no"
+            if request == "GetCoverage":
+                return 200, "image/tiff", self._cut(box, width, height, "GTiff")
+            return 200, "image/png", self._cut(box, width, height, "PNG")
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _cut(self, box: tuple[float, ...], width: int, height: int, form: str) -> bytes:
+        cut = gdal.Warp(
+            "", self._raster, format="MEM", outputBounds=box, width=width, height=height, dstAlpha=form == "PNG"
+        )
+        name = f"/vsimem/map-server-{id(self)}"
+        gdal.Translate(name, cut, format=form)
+        file = gdal.VSIFOpenL(name, "rb")
+        body = bytes(gdal.VSIFReadL(1, gdal.VSIStatL(name).size, file))
+        gdal.VSIFCloseL(file)
+        gdal.Unlink(name)
+        return body
+
+    def _facts(self) -> dict[str, object]:
+        raster = self._raster
+        left, pixel, _, top, *_ = raster.GetGeoTransform()
+        right, bottom = left + raster.RasterXSize * pixel, top - raster.RasterYSize * pixel
+        degrees = osr.SpatialReference()
+        degrees.ImportFromEPSG(4326)
+        degrees.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+        here = raster.GetSpatialRef()
+        here.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+        bounds = osr.CoordinateTransformation(here, degrees).TransformBounds(left, bottom, right, top, 21)
+        west, south, east, north = bounds
+        return {
+            "url": re.sub("&", "&amp;", self.url), "crs": self.crs, "pixel": pixel,
+            "left": left, "bottom": bottom, "right": right, "top": top,
+            "west": west, "south": south, "east": east, "north": north,
+            "last_x": raster.RasterXSize - 1, "last_y": raster.RasterYSize - 1,
+        }  # fmt: skip
