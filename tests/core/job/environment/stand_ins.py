@@ -16,6 +16,7 @@ from core.job.environment.selftest import read_requirements
 from core.job.environment.state import READY, State
 
 VERSIONS = {
+    "affine": "3.0.1",
     "numpy": "2.4.0",
     "pyogrio": "0.13.0",
     "pyproj": "3.7.2",
@@ -25,7 +26,7 @@ VERSIONS = {
     "torch": "2.15.0",
     "torchvision": "0.29.0",
 }
-NEEDS = {"torchvision": ("torch==2.15.0", "numpy"), "rasterio": ("numpy",)}
+NEEDS = {"torchvision": ("torch==2.15.0", "numpy"), "rasterio": ("affine", "numpy")}
 PYTORCH = "download.pytorch.org"
 USER = "Basic " + base64.b64encode(b"ada:lovelace-1815").decode()
 
