@@ -12,12 +12,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 
 from .arguments import job_of, parse_arguments
 from .job.card import card_to_json, read_card
 from .job.codec import parse
-from .job.errors import Cancelled, TilehawkError, explain
+from .job.errors import Interrupted, TilehawkError, explain
 from .terminal import (
     Terminal,
     card_summary,
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         COMMANDS[arguments.command](arguments, terminal)
     except KeyboardInterrupt:
-        terminal.say(str(Cancelled()))
+        terminal.say(str(Interrupted()))
         return 1
     except Exception as problem:
         if not isinstance(problem, TilehawkError):
@@ -56,7 +57,8 @@ def _do(arguments: argparse.Namespace, terminal: Terminal) -> None:
     """Do the job of a verb, and print what came of it."""
     job = job_of(arguments)
     job.validate()
-    cancelled = _cancel_on_signal()
+    asked = _asked_by_signal()
+    cancelled = partial(_interrupt, asked) if arguments.command == "detect" else asked
     verb = getattr(import_module(f".{arguments.command}", __package__), arguments.command)
     values = verb(job, terminal.show, cancelled)
     terminal.clear()
@@ -90,8 +92,15 @@ def _run(_: argparse.Namespace, __: Terminal) -> None:
     run_session()
 
 
-def _cancel_on_signal() -> Callable[[], bool]:
-    """Turn the first Ctrl-C or SIGTERM into a request to cancel; the second one interrupts at once."""
+def _interrupt(asked: Callable[[], bool]) -> bool:
+    """Break a detection off where it is asked to: nobody said that what it has found so far is not wanted."""
+    if asked():
+        raise Interrupted
+    return False
+
+
+def _asked_by_signal() -> Callable[[], bool]:
+    """Turn the first Ctrl-C or SIGTERM into a request to stop; the second one interrupts at once."""
     asked = threading.Event()
 
     def ask(number: int, _: object) -> None:

@@ -14,7 +14,7 @@ from .identity import identity
 from .imagery.area import area_in_grid
 from .imagery.tiles import TilePlan, plan_tiles
 from .job.card import read_card
-from .job.errors import Cancelled
+from .job.errors import Cancelled, Interrupted
 from .job.events import Report
 from .job.jobs import DetectJob
 from .look import look
@@ -61,7 +61,8 @@ def detect(
     """Find objects on a raster and write them; gives the values of the result event.
 
     Raises TilehawkError, Cancelled among them. What stood at the output before still stands there then. Nothing else is
-    left after Cancelled; after any other failure what was found so far is kept, for the same job to resume from.
+    left after Cancelled; after any other failure what was found so far is kept, for the same job to resume from, and so
+    it is where `cancelled` raises Interrupted.
     """
     job.validate()
     card = read_card(job.model)
@@ -131,10 +132,9 @@ def kept_on_failure(parts: Parts, watch: Watch) -> Iterator[None]:
     """Delete the parts once the result is in place or the user has cancelled; after a failure say that they stay."""
     try:
         yield
-    except (Cancelled, KeyboardInterrupt):
-        parts.clear()
-        raise
-    except Exception:
+    except BaseException as problem:
+        if isinstance(problem, Cancelled) and not isinstance(problem, Interrupted):
+            parts.clear()
         if parts.saved:
             kept = f"What was found so far is kept in '{parts.folder}'."
             watch.tell([f"{kept} The same job with --resume goes on from there."], "warning")

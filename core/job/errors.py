@@ -41,6 +41,13 @@ class Cancelled(TilehawkError):
         super().__init__(message)
 
 
+class Interrupted(Cancelled):
+    """A shell or a shutdown asked the process to end; what a job can resume from stays."""
+
+    def __init__(self, message: str = "Interrupted.") -> None:
+        super().__init__(message)
+
+
 KINDS = {kind.__name__: kind for kind in (InvalidJob, RasterError, ModelError, LabelError, OutputError, WorkerError)}
 
 

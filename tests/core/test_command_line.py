@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import core.detect
 from core.__main__ import main
 from core.arguments import TRAIN_HELP, job_of, parse_arguments
 from core.job.augmentation import Augmentation
@@ -185,23 +184,24 @@ def test_help_imports_nothing_heavy():
         assert option in shown.stdout
 
 
-def test_the_first_interrupt_asks_to_cancel(model, monkeypatch, capsys):
+@pytest.mark.parametrize(("verb", "end"), [("detect", "Interrupted.\n"), ("suppress", "Cancelled.\n")])
+def test_the_first_interrupt_asks_to_stop(model, monkeypatch, capsys, verb, end):
     def interrupted(job, report, cancelled):
         assert not cancelled()
         signal.raise_signal(signal.SIGINT)
-        assert cancelled()
-        raise Cancelled
+        if cancelled():
+            raise Cancelled
 
-    monkeypatch.setattr(core.detect, "detect", interrupted)
+    monkeypatch.setattr(f"core.{verb}.{verb}", interrupted)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        job = ["detect", str(model), "--model", str(model), "--output", str(model.parent / "o.gpkg")]
-        assert main(job) == 1
+        job = [verb, str(model), "--output", str(model.parent / "o.gpkg")]
+        assert main([*job, "--model", str(model)] if verb == "detect" else job) == 1
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
     shown = capsys.readouterr()
-    assert (shown.out, shown.err) == ("", "Cancelled.\n")
+    assert (shown.out, shown.err) == ("", end)
 
 
 def test_what_nobody_foresaw_ends_in_a_sentence(model, monkeypatch, capsys):

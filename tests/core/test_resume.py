@@ -103,6 +103,29 @@ def test_killed_ten_times_and_resumed_the_result_is_that_of_an_undisturbed_run(j
     assert left_by(job) == ["found.gpkg"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that asks a process to end")
+@pytest.mark.parametrize("asking", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_asked_to_end_keeps_its_parts_and_goes_on_from_them(job, tmp_path, asking):
+    values = f"{job.raster} --model {job.model} --threshold 0.5 --score-floor 0.1 --tile 64 --overlap 32 --batch-size 3"
+    command = [sys.executable, str(HERE / "detect_process.py"), "detect", *values.split(), "--output"]
+    subprocess.run([*command, str(tmp_path / "undisturbed" / "found.gpkg")], check=True, stdout=subprocess.DEVNULL)
+
+    process = subprocess.Popen([*command, job.output], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (partial_path(job.output) / parts.STATE).exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(asking)
+    _, told = process.communicate()
+    assert process.returncode == 1
+    assert told.endswith("The same job with --resume goes on from there.\nInterrupted.\n")
+    assert left_by(job) == ["found.gpkg.partial"]
+
+    resumed = subprocess.run([*command, job.output, "--resume"], check=True, capture_output=True, text=True)
+    assert "Going on where it was broken off" in resumed.stderr
+    assert content(job.output) == content(str(tmp_path / "undisturbed" / "found.gpkg"))
+    assert left_by(job) == ["found.gpkg"]
+
+
 def test_a_run_that_cannot_write_its_result_is_not_lost(job, often, monkeypatch):
     run(job)
     undisturbed = content(job.output)
