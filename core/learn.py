@@ -31,6 +31,7 @@ from .retinanet.device import choose_backend
 from .retinanet.weights import load_model, save_model
 from .terminal import Terminal
 from .training.checkpoint import Checkpoints
+from .training.comparison import compare_with_old, destination
 from .training.loop import fit as run
 from .training.outcome import conclude
 from .training.pictures import Picture
@@ -237,22 +238,28 @@ class RetinaNet:
         plot = shown(values, found, self.card) if visualize else None
         return Prediction(in_file_px(found.boxes, to_source), names, found.scores if return_scores else None, plot)
 
-    def save(self, name_or_path: str | Path) -> str:
+    def save(self, name_or_path: str | Path, overwrite: bool = False) -> str:
         """Write the model, `<name>.safetensors`, and its page with figures of the test images; returns its path.
 
-        Raises OutputError.
+        A model that is there already is tested beside the new one, and kept where that is worse or cannot be known: the
+        new one is then `<name>-2.safetensors`, unless `overwrite`. Raises OutputError.
         """
         fitted, setup, data = self._trained(), self._setup, self.data
         path = Path(name_or_path).absolute()
         path = path if path.suffix == ".safetensors" else path.with_name(path.name + ".safetensors")
         job = replace(self._job, output=str(path), epochs=len(fitted.history), learning_rate=setup.recipe.learning_rate)
+        job = replace(job, overwrite=overwrite)
         job.validate()
         named = replace(setup.card, name=job.name or path.stem, title=job.title or job.name or path.stem)
-        outcome = conclude(job, data.prepared, replace(setup, card=named, network=self.network), fitted)
-        save_model(str(path), outcome.card, fitted.state)
-        write_report(str(path), outcome.card, fitted.history, outcome.found, outcome.split)
-        self.card = outcome.card
-        return str(path)
+        setup = replace(setup, card=named, network=self.network)
+        outcome = compare_with_old(
+            job, data.prepared, setup, conclude(job, data.prepared, setup, fitted), Terminal().show
+        )
+        output = destination(job, outcome, Terminal().show)
+        self.card = replace(outcome.card, name=job.name or Path(output).stem)
+        save_model(output, self.card, fitted.state)
+        write_report(output, self.card, fitted.history, outcome.found, outcome.split)
+        return output
 
     def __repr__(self) -> str:
         shape, classes = self.card.architecture, ", ".join(known.name for known in self.card.classes)

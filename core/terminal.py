@@ -10,6 +10,7 @@ from .job.card import ModelCard
 from .job.events import Event
 
 BAR_CELLS = 24
+NESTED = ("test", "compared")  # figures that are told in lines of their own
 
 
 class Terminal:
@@ -75,9 +76,18 @@ def detection_summary(values: dict[str, Any]) -> str:
 
 def training_summary(values: dict[str, Any]) -> str:
     """Tell the result of a training: the model file, the figures of its best epoch, the time it took."""
-    figures = [f"  {name}: {_short(value)}" for name, value in values["metrics"].items() if name != "test"]
+    figures = [f"  {name}: {_short(value)}" for name, value in values["metrics"].items() if name not in NESTED]
     tested = _tested(values["metrics"].get("test") or {})
-    return "\n".join([str(values["output"]), *figures, *tested, f"  in {duration(values['seconds'])}"])
+    compared = _compared(values["metrics"].get("compared"))
+    return "\n".join([str(values["output"]), *figures, *tested, *compared, f"  in {duration(values['seconds'])}"])
+
+
+def _compared(compared: dict[str, Any] | None) -> list[str]:
+    """Figures of the old model and the new one on the same test images."""
+    return [
+        f"  {name}, old model to new: {compared['old'][name]:.3f} to {compared['new'][name]:.3f}"
+        for name in (compared or {}).get("difference", ())
+    ]
 
 
 def _tested(test: dict[str, Any]) -> list[str]:
@@ -140,7 +150,7 @@ def card_summary(card: ModelCard) -> str:
         "threshold": f"{card.threshold:g}, score floor {card.score_floor:g}, suppression overlap {card.nms_overlap:g}",
         "network": f"RetinaNet on {shape.backbone}, {shape.levels[0]} to {shape.levels[-1]}",
         "anchors": ", ".join(f"{size:g}" for size in shape.anchor_sizes) + " px",
-        "metrics": ", ".join(f"{name} {_short(value)}" for name, value in card.metrics.items() if name != "test"),
+        "metrics": ", ".join(f"{name} {_short(value)}" for name, value in card.metrics.items() if name not in NESTED),
         "license": card.license,
         "credits": "; ".join(card.credits),
     }

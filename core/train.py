@@ -1,6 +1,7 @@
 """The verb `train`: from labelled imagery to one model file."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from .job.train_job import TrainJob
 from .retinanet.device import choose_backend
 from .retinanet.weights import save_model
 from .training.block_layer import write_blocks
+from .training.comparison import compare_with_old, destination
 from .training.loop import fit
 from .training.outcome import Outcome, conclude
 from .training.preparation import Prepared, prepare
@@ -24,6 +26,9 @@ def train(
     job: TrainJob, report: Report, cancelled: Callable[[], bool], stopped: Callable[[], bool] = lambda: False
 ) -> dict[str, Any]:
     """Train a model and write it, its page and its blocks; gives the values of the result event.
+
+    A model that is there already is kept unless the new one is known to be as good, or the job says to overwrite it:
+    `output` is then another file, and `kept` the old one.
 
     `stopped` ends the training early and keeps the best of it; `cancelled` leaves what `resume` goes on from.
     """
@@ -58,22 +63,25 @@ def train(
     )
     result = {"output": job.output, "metrics": fitted.best, "history": fitted.history, "seconds": round(fitted.seconds)}
     if team.leads:
-        outcome = conclude(job, prepared, setup, fitted)
-        save_model(job.output, outcome.card, fitted.state)
+        outcome = compare_with_old(job, prepared, setup, conclude(job, prepared, setup, fitted), report)
+        output = destination(job, outcome, report)
+        card = replace(outcome.card, name=job.name or Path(output).stem)
+        save_model(output, card, fitted.state)
         checkpoints.remove()
-        result |= {"metrics": outcome.card.metrics, **_write_beside(job, prepared, fitted, outcome, report)}
+        result |= {"output": output, "kept": job.output if output != job.output else None, "metrics": card.metrics}
+        result |= _write_beside(output, prepared, fitted, replace(outcome, card=card), report)
     team.part()
     return result
 
 
 def _write_beside(
-    job: TrainJob, prepared: Prepared, fitted: Fitted, outcome: Outcome, report: Report
+    output: str, prepared: Prepared, fitted: Fitted, outcome: Outcome, report: Report
 ) -> dict[str, str | None]:
     """Write the page and the blocks beside a model; what cannot be written is told, for the model itself is safe."""
     written: dict[str, str | None] = {"report": None, "blocks": None}
-    blocks = Path(job.output).with_suffix(".blocks.gpkg")
+    blocks = Path(output).with_suffix(".blocks.gpkg")
     try:
-        written["report"] = write_report(job.output, outcome.card, fitted.history, outcome.found, outcome.split)
+        written["report"] = write_report(output, outcome.card, fitted.history, outcome.found, outcome.split)
         written["blocks"] = str(blocks) if write_blocks(blocks, prepared.labelled.blocks) else None
     except OutputError as problem:
         report(notice(str(problem), "warning"))

@@ -93,14 +93,23 @@ class Assessment:
         self._ranked: dict[float, tuple[np.ndarray, np.ndarray]] = {}
         self.labels: tuple[int, ...] = tuple(np.unique(self._true_labels).tolist())
 
-    def curve(self, iou: float, label: int | None = None) -> Curve:
-        """Precision and recall as the threshold falls, for one class or all together."""
+    @property
+    def scores(self) -> np.ndarray:
+        """Scores (N,) of all detections, image by image."""
+        return self._detected.scores
+
+    def ranked(self, iou: float) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the detections that count, by falling score, and whether each found a true object."""
         if iou not in self._ranked:
             matches = match(self._detected, self._truth, iou, self._overlaps)
             order = np.argsort(-self._detected.scores, kind="stable")
             order = order[~matches.excused[order]]
             self._ranked[iou] = order, matches.taken[order] >= 0
-        order, hit = self._ranked[iou]
+        return self._ranked[iou]
+
+    def curve(self, iou: float, label: int | None = None) -> Curve:
+        """Precision and recall as the threshold falls, for one class or all together."""
+        order, hit = self.ranked(iou)
         if label is None:
             return Curve(self._detected.scores[order], hit, len(self._true_labels))
         chosen = self._labels[order] == label

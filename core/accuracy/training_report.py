@@ -42,6 +42,7 @@ def training_page(card: ModelCard, history: Sequence[Mapping[str, float]], looks
     if looks:
         parts += [_whose(split), *accuracy_parts(looks, classes, iou, card.threshold)]
     parts += [
+        _comparison(card),
         _intervals(card),
         section("Training", row(learning_curves(history, card.metrics.get("epoch")))),
         _sizes(card.training.get("anchors") or {}),
@@ -75,6 +76,34 @@ def _intervals(card: ModelCard) -> str:
         "the figures that other draws of the same blocks of ground would give (bootstrap by block)."
     )
     return section("Test", paragraph(note, "soft"), table(("", "value", "95 % interval"), rows)) if rows else ""
+
+
+def _comparison(card: ModelCard) -> str:
+    """The old model and the new one on the same test images, where the card has both."""
+    compared = card.metrics.get("compared")
+    if not isinstance(compared, Mapping):
+        return ""
+    old, new, bounds = compared["old"], compared["new"], compared["intervals"]
+    rows = []
+    for key, difference in compared["difference"].items():
+        low, high = bounds.get(key, (None, None))
+        between = "–" if low is None or high is None else f"{low:+.3f} to {high:+.3f}"
+        rows.append((FIGURES[key], f"{old[key]:.3f}", f"{new[key]:.3f}", f"{difference:+.3f}", between))
+    for key, name in (("found", f"objects found, of {compared['objects']:,}"), ("wrong", "wrong detections")):
+        rows.append((name, f"{old[key]:,}", f"{new[key]:,}", f"{new[key] - old[key]:+,}", ""))
+    note = (
+        f"The old model, {compared['model']}, and the new one on the same {compared['images']:,} test images, from "
+        "which neither this training nor its choices have learnt. F1 and counts are at each model's threshold and an "
+        f"IoU of {compared['iou']:g}. The interval holds 95 % of the differences that other draws of the same blocks "
+        "of ground would give (paired bootstrap by block): where it holds 0, the difference may be chance."
+    )
+    worse = compared["difference"][compared["decides"]] < 0
+    return section(
+        "Old model and new",
+        paragraph("The new model is worse than the old one.", "warning") if worse else "",
+        paragraph(note, "soft"),
+        table(("", "old", "new", "difference", "95 % interval"), rows),
+    )
 
 
 def learning_curves(history: Sequence[Mapping[str, float]], best: float | None) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 from pyproj import Transformer
 from pyproj.exceptions import ProjError
 
-from ..accuracy.metrics import Assessment
+from ..accuracy.bootstrap import Redrawn, draw, intervals
 from ..detections.detections import Detections
 from ..job.card import ModelCard
 from ..job.codec import encode
@@ -20,9 +20,8 @@ from .preparation import Prepared
 from .recipe import Fitted
 from .setup import Setup
 from .sources import Labelled, fingerprints
-from .validation import figures, look_at
+from .validation import look_at
 
-DRAWS = 200  # of the bootstrap
 # What a card does not repeat: paths of one computer.
 LOCAL = ("data", "rasters", "labels", "area", "output", "start_from", "credits", "resume", "overwrite")
 MOST_AREAS = 50
@@ -81,36 +80,16 @@ def _sources(labelled: Labelled) -> list[dict[str, Any]]:
 def test_figures(pairs: Pairs, iou: float, threshold: float) -> dict[str, Any]:
     """Figures of test pictures, at a threshold chosen elsewhere, with 95 % intervals by drawing whole pictures anew.
 
-    A picture is a block of ground: objects on one are alike, so that single objects would make intervals too narrow
-    (bootstrap by cluster: Efron & Tibshirani 1993). None where a single picture tells nothing of others.
+    A picture is a block of ground. No intervals where a single picture tells nothing of others.
     """
-    values = _figures(pairs, iou, threshold)
-    result: dict[str, Any] = {"images": len(pairs), "objects": _count(pairs), "iou": iou, **values}
-    if len(pairs) > 1:
-        random = np.random.default_rng(0)
-        drawn = []
-        for _ in range(DRAWS):
-            chosen = [pairs[i] for i in random.integers(len(pairs), size=len(pairs)).tolist()]
-            if _count(chosen):
-                drawn.append(list(_figures(chosen, iou, threshold).values()))
-        low, high = np.percentile(np.array(drawn), [2.5, 97.5], axis=0).round(4).tolist()
-        result["intervals"] = {name: [a, b] for name, a, b in zip(values, low, high, strict=True)}
-    return result
+    redrawn = Redrawn(pairs, iou, threshold)
+    values = {name: round(value, 4) for name, value in redrawn.figures().items()}
+    result: dict[str, Any] = {"images": len(pairs), "objects": sum(redrawn.counts()[::2]), "iou": iou, **values}
+    bounds = intervals([figures for (figures,) in draw([redrawn], len(pairs))])
+    return {**result, "intervals": bounds} if bounds else result
 
 
 test_figures.__test__ = False  # no test of pytest's
-
-
-def _figures(pairs: Pairs, iou: float, threshold: float) -> dict[str, float]:
-    values = figures(pairs, iou)
-    counts = Assessment(pairs).counts(threshold, iou)
-    at = {"precision": counts.precision, "recall": counts.recall, "f1": counts.f1}
-    kept = {name: values[name] for name in ("ap30", "ap50", "ap50_95")}
-    return {**kept, **{name: round(value, 4) for name, value in at.items()}}
-
-
-def _count(pairs: Pairs) -> int:
-    return sum(len(truth) if truth.ignore is None else int((~truth.ignore).sum()) for _, truth in pairs)
 
 
 def areas(pictures: list[Picture]) -> list[list[float]]:
