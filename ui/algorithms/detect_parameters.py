@@ -6,37 +6,41 @@ from qgis.core import (
     Qgis,
     QgsProcessingParameterBand,
     QgsProcessingParameterDefinition,
-    QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFile,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRange,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsProcessingParameterVectorDestination,
 )
 
-from ...core.job.jobs import DEVICES
 from ..models import default_model
-from ..settings import read_settings
 from ..wording import tr
-
-INTEGER = Qgis.ProcessingNumberParameterType.Integer
-DOUBLE = Qgis.ProcessingNumberParameterType.Double
+from .definitions import DOUBLE, INTEGER, POLYGONS, advanced, device, number, told
 
 
 def parameters() -> list[QgsProcessingParameterDefinition]:
     """Make the definitions, in the order of the dialog."""
-    basic = [
-        _told(
+    output = QgsProcessingParameterVectorDestination("OUTPUT", tr("Objects"), Qgis.ProcessingSourceType.VectorPolygon)
+    output.setSupportsNonFileBasedOutput(False)
+    return [
+        *_basic(),
+        *(advanced(parameter) for parameter in _advanced()),
+        told(output, tr("Boxes with class, confidence and area. A GeoPackage also holds what was not examined.")),
+    ]
+
+
+def _basic() -> list[QgsProcessingParameterDefinition]:
+    return [
+        told(
             QgsProcessingParameterRasterLayer("INPUT", tr("Raster")),
             tr(
                 "Aerial or satellite image to look at: a raster of any size, type and coordinate system. Of an online "
                 "map the part that is needed is fetched first."
             ),
         ),
-        _told(
+        told(
             QgsProcessingParameterFile(
                 "MODEL",
                 tr("Model"),
@@ -45,65 +49,66 @@ def parameters() -> list[QgsProcessingParameterDefinition]:
             ),
             tr("Model file (.safetensors), or the name of one that comes with Tilehawk, such as swimming-pools."),
         ),
-        _told(
+        told(
             QgsProcessingParameterExtent("EXTENT", tr("Extent"), optional=True),
             tr("Part of the raster to look at. Left out: all of it."),
         ),
-        _told(
-            QgsProcessingParameterFeatureSource(
-                "MASK", tr("Area layer"), [Qgis.ProcessingSourceType.VectorPolygon], optional=True
-            ),
+        told(
+            QgsProcessingParameterFeatureSource("MASK", tr("Area layer"), POLYGONS, optional=True),
             tr("Polygons to look inside, in any coordinate system; its selected features only, if you wish."),
         ),
-        _told(
-            _number("THRESHOLD", tr("Confidence threshold"), DOUBLE, 0, 1),
+        told(
+            number("THRESHOLD", tr("Confidence threshold"), DOUBLE, 0, 1),
             tr(
                 "Objects at or above it are shown and counted, from 0 to 1. Left out: the model's own. A GeoPackage "
                 "keeps those below it too: move the layer's filter later, without a new run."
             ),
         ),
     ]
-    advanced = [
-        _told(
-            _number("TILE", tr("Tile size (px)"), INTEGER, 64, 8192),
+
+
+def _advanced() -> list[QgsProcessingParameterDefinition]:
+    return [
+        told(
+            number("TILE", tr("Tile size (px)"), INTEGER, 64, 8192),
             tr("Side of the squares the model looks at, in pixels of its resolution. Left out: the model's own."),
         ),
-        _told(
-            _number("OVERLAP", tr("Overlap of tiles (px)"), INTEGER, 0, 4096),
+        told(
+            number("OVERLAP", tr("Overlap of tiles (px)"), INTEGER, 0, 4096),
             tr(
                 "How far neighbouring tiles overlap: at least the size of the largest object, at most half a tile. "
                 "Left out: the model's own."
             ),
         ),
-        _told(
-            _number("NMS_OVERLAP", tr("Overlap of boxes to be one object"), DOUBLE, 0, 1),
+        told(
+            number("NMS_OVERLAP", tr("Overlap of boxes to be one object"), DOUBLE, 0, 1),
             tr(
                 "Of two boxes of a class whose overlap (intersection over union, 0 to 1) exceeds it, the less "
                 "confident one is dropped. Lower it where objects are found twice, raise it where they stand close."
             ),
         ),
-        _told(
-            _number("SCORE_FLOOR", tr("Lowest confidence to keep"), DOUBLE, 0, 1),
+        told(
+            number("SCORE_FLOOR", tr("Lowest confidence to keep"), DOUBLE, 0, 1),
             tr("Objects below it are not written at all, from 0 to 1. Left out: the model's own, about 0.05."),
         ),
-        _told(
+        told(
             QgsProcessingParameterString("CLASSES", tr("Classes"), optional=True),
             tr("Classes to look for, with commas between them. Left out: all that the model knows."),
         ),
-        _told(
+        told(
             QgsProcessingParameterBand(
                 "BANDS", tr("Bands"), parentLayerParameterName="INPUT", optional=True, allowMultiple=True
             ),
             tr("Bands of the raster in the order of the model's bands. Left out: chosen by their colours."),
         ),
-        _told(
+        told(
             QgsProcessingParameterRange("VALUE_RANGE", tr("Value range"), DOUBLE, optional=True),
             tr(
                 "Pixel values that become black and white, for rasters that are not 8 bit. "
                 "Left out: found from the raster."
             ),
         ),
-        _told(
+        told(
             QgsProcessingParameterString(
                 "RESOLUTION", tr("Pixel size to look at"), defaultValue="model", optional=True
             ),
@@ -112,35 +117,9 @@ def parameters() -> list[QgsProcessingParameterDefinition]:
                 "a number is metres on the ground."
             ),
         ),
-        _told(
-            _number("BATCH_SIZE", tr("Batch size (tiles)"), INTEGER, 1, 1024),
+        told(
+            number("BATCH_SIZE", tr("Batch size (tiles)"), INTEGER, 1, 1024),
             tr("Tiles looked at together. Lower it where the graphics card's memory runs out. Left out: chosen."),
         ),
-        _told(
-            QgsProcessingParameterEnum(
-                "DEVICE",
-                tr("Compute on"),
-                options=list(DEVICES),
-                defaultValue=read_settings().device,
-                usesStaticStrings=True,
-            ),
-            tr("auto takes a graphics card where there is one; cpu, cuda (NVIDIA) and mps (Apple) choose."),
-        ),
+        device(),
     ]
-    for parameter in advanced:
-        parameter.setFlags(parameter.flags() | Qgis.ProcessingParameterFlag.Advanced)
-    output = QgsProcessingParameterVectorDestination("OUTPUT", tr("Objects"), Qgis.ProcessingSourceType.VectorPolygon)
-    output.setSupportsNonFileBasedOutput(False)
-    told = _told(output, tr("Boxes with class, confidence and area. A GeoPackage also holds what was not examined."))
-    return [*basic, *advanced, told]
-
-
-def _told(parameter: QgsProcessingParameterDefinition, text: str) -> QgsProcessingParameterDefinition:
-    parameter.setHelp(text)
-    return parameter
-
-
-def _number(
-    name: str, description: str, kind: Qgis.ProcessingNumberParameterType, low: float, high: float
-) -> QgsProcessingParameterNumber:
-    return QgsProcessingParameterNumber(name, description, kind, None, True, low, high)

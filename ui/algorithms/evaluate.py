@@ -21,9 +21,7 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
     QgsProcessingParameterFeatureSink,
     QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterField,
     QgsProcessingParameterFileDestination,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingUtils,
 )
@@ -34,12 +32,12 @@ from ...core.job.label_jobs import EvaluateJob
 from ..environment import find_python, open_worker
 from ..settings import read_settings
 from ..wording import tr
+from .definitions import DOUBLE, POLYGONS, advanced, field, number, told
 from .layer_files import LayerFile
 from .reporting import FeedbackReport
 from .sources import raster_source
-from .worker_algorithm import WorkerAlgorithm, advanced, told
+from .worker_algorithm import WorkerAlgorithm
 
-DOUBLE = Qgis.ProcessingNumberParameterType.Double
 SHARES = {"Precision": "precision", "Recall": "recall", "F1_Score": "f1", "AP": "average_precision"}
 COUNTS = {
     "True_Positive": "true_positives",
@@ -203,7 +201,6 @@ class EvaluateAlgorithm(WorkerAlgorithm):
 
 
 def _parameters() -> list[QgsProcessingParameterDefinition]:
-    area = [Qgis.ProcessingSourceType.VectorPolygon]
     return [
         told(
             QgsProcessingParameterFeatureSource("DETECTED", tr("Detections")),
@@ -214,33 +211,29 @@ def _parameters() -> list[QgsProcessingParameterDefinition]:
             tr("Layer of the objects that are there, drawn or checked by a person, in any coordinate system."),
         ),
         told(
-            QgsProcessingParameterField(
-                "DETECTED_CLASS_FIELD", tr("Class field of the detections"), None, "DETECTED", optional=True
-            ),
+            field("DETECTED_CLASS_FIELD", tr("Class field of the detections"), "DETECTED"),
             tr("Field that says what a detection is. Left out: found by its name, such as class or label."),
         ),
         told(
-            QgsProcessingParameterField(
-                "TRUTH_CLASS_FIELD", tr("Class field of the true objects"), None, "TRUTH", optional=True
-            ),
+            field("TRUTH_CLASS_FIELD", tr("Class field of the true objects"), "TRUTH"),
             tr(
                 "Field that says what an object is, in the words of the detections, whatever the case. Left out: found "
                 "by its name; where there is none, all objects are of one class."
             ),
         ),
         told(
-            QgsProcessingParameterNumber("MIN_IOU", tr("Least overlap (IoU)"), DOUBLE, 0.5, False, 0.01, 1),
+            number("MIN_IOU", tr("Least overlap (IoU)"), DOUBLE, 0.01, 1, 0.5),
             tr(
                 "Shared area over joint area from which a detection has found an object. 0.5 is usual; take 0.3 for "
                 "objects of few pixels, whose boxes are hard to draw alike."
             ),
         ),
         told(
-            QgsProcessingParameterNumber("THRESHOLD", tr("Confidence threshold"), DOUBLE, None, True, 0, 1),
+            number("THRESHOLD", tr("Confidence threshold"), DOUBLE, 0, 1),
             tr("Detections below it do not count, from 0 to 1. Left out: the one that gives the highest F1."),
         ),
         told(
-            QgsProcessingParameterFeatureSource("AREA", tr("Area of the truth"), area, optional=True),
+            QgsProcessingParameterFeatureSource("AREA", tr("Area of the truth"), POLYGONS, optional=True),
             tr("Polygons inside which every true object is drawn. Left out: everywhere."),
         ),
         told(
@@ -249,14 +242,7 @@ def _parameters() -> list[QgsProcessingParameterDefinition]:
         ),
         advanced(
             told(
-                QgsProcessingParameterField(
-                    "SCORE_FIELD",
-                    tr("Confidence field"),
-                    None,
-                    "DETECTED",
-                    Qgis.ProcessingFieldParameterDataType.Numeric,
-                    optional=True,
-                ),
+                field("SCORE_FIELD", tr("Confidence field"), "DETECTED", numeric=True),
                 tr("Field with the confidence of a detection. Left out: found by its name, score or confidence."),
             )
         ),

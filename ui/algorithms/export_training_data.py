@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
-    Qgis,
     QgsProcessing,
     QgsProcessingContext,
     QgsProcessingException,
@@ -17,11 +16,8 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterField,
     QgsProcessingParameterFolderDestination,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
-    QgsProcessingParameterString,
     QgsProcessingUtils,
 )
 
@@ -30,13 +26,22 @@ from ...core.job.label_jobs import CHIP_FORMATS, ExportJob
 from ..environment import find_python, open_worker
 from ..settings import read_settings
 from ..wording import tr
+from .definitions import (
+    DOUBLE,
+    INTEGER,
+    POLYGONS,
+    advanced,
+    classes_of_labels,
+    field,
+    number,
+    point_size,
+    size_field,
+    told,
+)
 from .layer_files import LayerFile
 from .reporting import FeedbackReport
 from .sources import raster_source
-from .worker_algorithm import WorkerAlgorithm, advanced, told
-
-INTEGER = Qgis.ProcessingNumberParameterType.Integer
-DOUBLE = Qgis.ProcessingNumberParameterType.Double
+from .worker_algorithm import WorkerAlgorithm
 
 
 class ExportTrainingDataAlgorithm(WorkerAlgorithm):
@@ -152,8 +157,6 @@ class ExportTrainingDataAlgorithm(WorkerAlgorithm):
 
 
 def _parameters() -> list[QgsProcessingParameterDefinition]:
-    area = [Qgis.ProcessingSourceType.VectorPolygon]
-    numeric = Qgis.ProcessingFieldParameterDataType.Numeric
     return [
         told(
             QgsProcessingParameterRasterLayer("INPUT", tr("Raster")),
@@ -163,14 +166,7 @@ def _parameters() -> list[QgsProcessingParameterDefinition]:
             QgsProcessingParameterFeatureSource("LABELS", tr("Labels")),
             tr("Layer with an outline, a line or a point for every object. Outlines become the boxes around them."),
         ),
-        told(
-            QgsProcessingParameterField("CLASS_FIELD", tr("Class field"), None, "LABELS", optional=True),
-            tr("Field that says what an object is. Left out: all objects are of one class."),
-        ),
-        told(
-            QgsProcessingParameterString("CLASS_NAME", tr("Class name"), defaultValue="object", optional=True),
-            tr("What the objects are, where there is no class field: pool, palm, car."),
-        ),
+        *classes_of_labels(),
         told(
             QgsProcessingParameterEnum(
                 "FORMAT", tr("Format"), options=list(CHIP_FORMATS), defaultValue="arcgis", usesStaticStrings=True
@@ -181,55 +177,35 @@ def _parameters() -> list[QgsProcessingParameterDefinition]:
             ),
         ),
         told(
-            QgsProcessingParameterNumber("TILE", tr("Tile size (px)"), INTEGER, ExportJob.tile_px, False, 32, 8192),
+            number("TILE", tr("Tile size (px)"), INTEGER, 32, 8192, ExportJob.tile_px),
             tr("Side of a chip, in pixels of the raster: several times as wide as an object."),
         ),
         told(
-            QgsProcessingParameterNumber("STEP", tr("Stride (px)"), INTEGER, None, True, 1, 8192),
+            number("STEP", tr("Stride (px)"), INTEGER, 1, 8192),
             tr("Distance from one chip to the next; half a tile lets them overlap by half. Left out: side by side."),
         ),
         told(
             QgsProcessingParameterBoolean("EMPTY", tr("Output no-feature tiles"), defaultValue=False),
             tr("Write chips without objects, too. Some of them teach what is no object; give the labelled area then."),
         ),
+        point_size(),
         told(
-            QgsProcessingParameterNumber("POINT_SIZE", tr("Size of points (m)"), DOUBLE, None, True, 0, 10_000),
-            tr("Side of the box around a point, in metres on the ground: about the size of an object."),
-        ),
-        told(
-            QgsProcessingParameterFeatureSource("AREA", tr("Labelled area"), area, optional=True),
+            QgsProcessingParameterFeatureSource("AREA", tr("Labelled area"), POLYGONS, optional=True),
             tr("Polygons inside which every object is labelled; the ground outside is left blank (0) on the chips."),
         ),
         advanced(
             told(
-                QgsProcessingParameterNumber(
-                    "LEAST_VISIBLE",
-                    tr("Least visible share"),
-                    DOUBLE,
-                    ExportJob.least_visible,
-                    False,
-                    0.01,
-                    1,
-                ),
+                number("LEAST_VISIBLE", tr("Least visible share"), DOUBLE, 0.01, 1, ExportJob.least_visible),
                 tr(
                     "Share of an object's box that a chip must show, from 0 to 1. Objects cut further are marked as "
                     "ones to ignore where the format can, and left out otherwise."
                 ),
             )
         ),
+        advanced(size_field()),
         advanced(
             told(
-                QgsProcessingParameterField(
-                    "SIZE_FIELD", tr("Field with the size of points"), None, "LABELS", numeric, optional=True
-                ),
-                tr("Side of a point's box in metres on the ground, object by object."),
-            )
-        ),
-        advanced(
-            told(
-                QgsProcessingParameterField(
-                    "IGNORE_FIELD", tr("Field of doubtful objects"), None, "LABELS", optional=True
-                ),
+                field("IGNORE_FIELD", tr("Field of doubtful objects"), "LABELS"),
                 tr("True where an object is uncertain: it is marked as one to ignore where the format can."),
             )
         ),

@@ -17,8 +17,6 @@ from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterField,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterVectorDestination,
     QgsProcessingUtils,
 )
@@ -28,10 +26,11 @@ from ...core.job.suppress_job import SuppressJob
 from ..environment import find_python, open_worker
 from ..settings import read_settings
 from ..wording import tr
+from .definitions import DOUBLE, POLYGONS, field, number, told
 from .detect_job import refuse_open_target, target_path
 from .layer_files import LayerFile
 from .reporting import FeedbackReport
-from .worker_algorithm import WorkerAlgorithm, told
+from .worker_algorithm import WorkerAlgorithm
 
 
 class SuppressAlgorithm(WorkerAlgorithm):
@@ -165,33 +164,32 @@ class SameStyle(QgsProcessingLayerPostProcessorInterface):
 
 def _parameters() -> list[QgsProcessingParameterDefinition]:
     """Make the definitions, in the order of the dialog."""
-    double, any_field = Qgis.ProcessingNumberParameterType.Double, Qgis.ProcessingFieldParameterDataType.Any
     output = QgsProcessingParameterVectorDestination(
         "OUTPUT", tr("Objects left"), Qgis.ProcessingSourceType.VectorPolygon
     )
     output.setSupportsNonFileBasedOutput(False)
     return [
         told(
-            QgsProcessingParameterFeatureSource("INPUT", tr("Objects"), [Qgis.ProcessingSourceType.VectorPolygon]),
+            QgsProcessingParameterFeatureSource("INPUT", tr("Objects"), POLYGONS),
             tr("Layer of polygons with a score, such as detections; its selected features only, if you wish."),
         ),
         told(
-            QgsProcessingParameterNumber("OVERLAP", tr("Largest overlap within a class"), double, 0.5, False, 0, 1),
+            number("OVERLAP", tr("Largest overlap within a class"), DOUBLE, 0, 1, 0.5),
             tr(
                 "Of two objects of one class whose overlap (intersection over union, 0 to 1) exceeds it, the one with "
                 "the lower score is dropped. 1 keeps all."
             ),
         ),
         told(
-            QgsProcessingParameterNumber("ACROSS", tr("Largest overlap across classes"), double, 0.9, False, 0, 1),
+            number("ACROSS", tr("Largest overlap across classes"), DOUBLE, 0, 1, 0.9),
             tr("The same for objects of different classes, among those that are left by then. 1 keeps all."),
         ),
         told(
-            QgsProcessingParameterField("CLASS_FIELD", tr("Class field"), None, "INPUT", any_field, False, True),
+            field("CLASS_FIELD", tr("Class field"), "INPUT"),
             tr("Field that tells the class. Left out: found by its name (class, label, category), else all are alike."),
         ),
         told(
-            QgsProcessingParameterField("SCORE_FIELD", tr("Score field"), None, "INPUT", any_field, False, True),
+            field("SCORE_FIELD", tr("Score field"), "INPUT"),
             tr("Field of numbers that ranks the objects: the higher stays. Left out: score or confidence."),
         ),
         told(output, tr("The objects that are left, with all their fields.")),

@@ -10,23 +10,28 @@ from qgis.core import (
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
     QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterField,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
 )
 
-from ...core.job.jobs import DEVICES
 from ...core.job.train_job import BACKBONES, TrainJob
 from ..models import DEFAULT
-from ..settings import read_settings
 from ..wording import tr
-from .worker_algorithm import advanced, told
-
-INTEGER = Qgis.ProcessingNumberParameterType.Integer
-DOUBLE = Qgis.ProcessingNumberParameterType.Double
+from .definitions import (
+    DOUBLE,
+    INTEGER,
+    POLYGONS,
+    advanced,
+    classes_of_labels,
+    device,
+    field,
+    number,
+    point_size,
+    size_field,
+    told,
+)
 
 
 def parameters() -> list[QgsProcessingParameterDefinition]:
@@ -53,22 +58,10 @@ def _labels() -> list[QgsProcessingParameterDefinition]:
                 "the boxes around them."
             ),
         ),
+        *classes_of_labels(),
+        point_size(),
         told(
-            QgsProcessingParameterField("CLASS_FIELD", tr("Class field"), None, "LABELS", optional=True),
-            tr("Field that says what an object is. Left out: all objects are of one class."),
-        ),
-        told(
-            QgsProcessingParameterString("CLASS_NAME", tr("Class name"), defaultValue="object", optional=True),
-            tr("What the objects are, where there is no class field: pool, palm, car."),
-        ),
-        told(
-            _number("POINT_SIZE", tr("Size of points (m)"), DOUBLE, 0, 10_000),
-            tr("Side of the box around a point, in metres on the ground: about the size of an object."),
-        ),
-        told(
-            QgsProcessingParameterFeatureSource(
-                "AREA", tr("Labelled area"), [Qgis.ProcessingSourceType.VectorPolygon], optional=True
-            ),
+            QgsProcessingParameterFeatureSource("AREA", tr("Labelled area"), POLYGONS, optional=True),
             tr(
                 "Polygons inside which every object is labelled. Elsewhere nothing is learnt: an object without a "
                 "label would be taken for background. Left out: the whole raster."
@@ -110,11 +103,11 @@ def _model() -> list[QgsProcessingParameterDefinition]:
             tr("Part of the network that sees: resnet18 is fast, resnet50 sees more. A Tilehawk model brings its own."),
         ),
         told(
-            _number("EPOCHS", tr("Epochs at most"), INTEGER, 1, 10_000, TrainJob.epochs),
+            number("EPOCHS", tr("Epochs at most"), INTEGER, 1, 10_000, TrainJob.epochs),
             tr("Rounds through the labels."),
         ),
         told(
-            _number("PATIENCE", tr("Stop after epochs without improvement"), INTEGER, 1, 1000),
+            number("PATIENCE", tr("Stop after epochs without improvement"), INTEGER, 1, 1000),
             tr("Training ends when so many rounds brought nothing better. Left out: all epochs are done."),
         ),
         told(
@@ -127,20 +120,10 @@ def _model() -> list[QgsProcessingParameterDefinition]:
 def _training() -> list[QgsProcessingParameterDefinition]:
     return [
         told(
-            QgsProcessingParameterField("IGNORE_FIELD", tr("Field of doubtful objects"), None, "LABELS", optional=True),
+            field("IGNORE_FIELD", tr("Field of doubtful objects"), "LABELS"),
             tr("True where an object is uncertain: it is taken neither for an object nor for background."),
         ),
-        told(
-            QgsProcessingParameterField(
-                "SIZE_FIELD",
-                tr("Field with the size of points"),
-                None,
-                "LABELS",
-                Qgis.ProcessingFieldParameterDataType.Numeric,
-                optional=True,
-            ),
-            tr("Side of a point's box in metres on the ground, object by object."),
-        ),
+        size_field(),
         told(
             QgsProcessingParameterBand(
                 "BANDS", tr("Bands"), parentLayerParameterName="INPUT", optional=True, allowMultiple=True
@@ -148,23 +131,23 @@ def _training() -> list[QgsProcessingParameterDefinition]:
             tr("Bands to learn from, as red, green, blue and near infrared. Left out: chosen by their colours."),
         ),
         told(
-            _number("RESOLUTION", tr("Pixel size (m)"), DOUBLE, 0, 10_000),
+            number("RESOLUTION", tr("Pixel size (m)"), DOUBLE, 0, 10_000),
             tr("Metres on the ground at which the model looks. Left out: the raster's own."),
         ),
         told(
-            _number("TILE", tr("Tile size (px)"), INTEGER, 64, 2048, TrainJob.tile_px),
+            number("TILE", tr("Tile size (px)"), INTEGER, 64, 2048, TrainJob.tile_px),
             tr("Side of the squares it learns from, in pixels of its resolution: some times the largest object."),
         ),
         told(
-            _number("BATCH_SIZE", tr("Batch size (tiles)"), INTEGER, 1, 1024, TrainJob.batch_size),
+            number("BATCH_SIZE", tr("Batch size (tiles)"), INTEGER, 1, 1024, TrainJob.batch_size),
             tr("Tiles learnt from together. Lower it where memory runs out."),
         ),
         told(
-            _number("LEARNING_RATE", tr("Learning rate"), DOUBLE, 0, 1),
+            number("LEARNING_RATE", tr("Learning rate"), DOUBLE, 0, 1),
             tr("How large the steps are. Left out: found by a trial before the training."),
         ),
         told(
-            _number("FREEZE", tr("Epochs with a frozen backbone"), INTEGER, 0, 10_000, 0),
+            number("FREEZE", tr("Epochs with a frozen backbone"), INTEGER, 0, 10_000, 0),
             tr("First rounds in which the backbone keeps its weights: for few labels and a good start."),
         ),
         told(
@@ -184,28 +167,8 @@ def _training() -> list[QgsProcessingParameterDefinition]:
             tr("Where the same training was cancelled or died: it goes on from its last checkpoint."),
         ),
         told(
-            _number("SEED", tr("Seed"), INTEGER, 0, 2**31 - 1, TrainJob.seed),
+            number("SEED", tr("Seed"), INTEGER, 0, 2**31 - 1, TrainJob.seed),
             tr("Of all random choices: the same seed gives the same training."),
         ),
-        told(
-            QgsProcessingParameterEnum(
-                "DEVICE",
-                tr("Compute on"),
-                options=list(DEVICES),
-                defaultValue=read_settings().device,
-                usesStaticStrings=True,
-            ),
-            tr("auto takes a graphics card where there is one; cpu, cuda (NVIDIA) and mps (Apple) choose."),
-        ),
+        device(),
     ]
-
-
-def _number(
-    name: str,
-    description: str,
-    kind: Qgis.ProcessingNumberParameterType,
-    low: float,
-    high: float,
-    default: float | None = None,
-) -> QgsProcessingParameterNumber:
-    return QgsProcessingParameterNumber(name, description, kind, default, default is None, low, high)

@@ -10,7 +10,6 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
-    QgsProcessingParameterDefinition,
     QgsVariantUtils,
 )
 from qgis.PyQt.QtGui import QIcon
@@ -90,15 +89,3 @@ class WorkerAlgorithm(QgsProcessingAlgorithm):
     def whole(self, values: dict[str, Any], name: str, context: QgsProcessingContext) -> int | None:
         """Whole number of a parameter, None where there is none."""
         return self.parameterAsInt(values, name, context) if self.given(values, name) else None
-
-
-def told(parameter: QgsProcessingParameterDefinition, text: str) -> QgsProcessingParameterDefinition:
-    """Give a parameter its help."""
-    parameter.setHelp(text)
-    return parameter
-
-
-def advanced(parameter: QgsProcessingParameterDefinition) -> QgsProcessingParameterDefinition:
-    """Fold a parameter away among the advanced ones."""
-    parameter.setFlags(parameter.flags() | Qgis.ProcessingParameterFlag.Advanced)
-    return parameter
