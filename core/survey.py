@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 
 from .job.errors import Cancelled
 from .job.events import Event, Report
@@ -18,6 +19,8 @@ from .training.samples import Sampler
 from .training.setup import Setup, set_up
 from .training.step import StepLosses
 
+PROBES = 4  # steps that are timed after the first, which warms up
+LONGEST_PROBING = 8.0  # seconds, after which those done must do
 LOOKING_SHARE = 0.25  # of the time of the steps, which looking at the pictures set aside takes in addition
 
 
@@ -66,12 +69,29 @@ def _labels(prepared: Prepared) -> dict[str, Any]:
 
 
 def seconds_a_step(setup: Setup) -> float:
-    """Time a training step, once it is warm; the network's gradients are left as they come."""
+    """Time a training step, once it is warm, as on a machine that has nothing else to do; gradients stay as they come.
+
+    The least of several steps; on a processor, no more than the time that its cores have worked on it, shared out.
+    """
     network = setup.network.to(setup.backend.device).train()
     losses = StepLosses(setup.card, setup.recipe.losses, setup.backend)
     sampler: Sampler = setup.sampler
-    started = 0.0
-    for batch in sampler.batches(0, 2, setup.recipe.batch_size):
-        started = time.monotonic()  # of the second one in the end
-        sum(losses(network, batch)).backward()
-    return time.monotonic() - started
+    cores = torch.get_num_threads() if setup.backend.device.type == "cpu" else None
+    began, taken = time.monotonic(), []
+    for batch in sampler.batches(0, 1 + PROBES, setup.recipe.batch_size):
+        started, worked = time.monotonic(), time.process_time()
+        loss = sum(losses(network, batch))
+        loss.backward()
+        if cores is None:
+            torch.cuda.synchronize() if setup.backend.device.type == "cuda" else float(loss.detach())
+        wall, work = time.monotonic() - started, time.process_time() - worked
+        taken.append(least_seconds(wall, work, cores))
+        if len(taken) > 1 and time.monotonic() - began > LONGEST_PROBING:
+            break
+    return min(taken[1:])
+
+
+def least_seconds(wall: float, work: float, cores: int | None) -> float:
+    """Seconds that something takes on an idle machine: what passed on the clock, or less where `cores` were shared
+    with other programs: `work`, the seconds that they worked on it together, by their number."""
+    return wall if cores is None else min(wall, work / cores)

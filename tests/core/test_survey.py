@@ -1,10 +1,12 @@
 """A survey tells what a training would learn from, and changes nothing."""
 
 import pytest
+import torch
 
+import core.survey as survey_module
 from core.job.errors import Cancelled, LabelError
 from core.job.train_job import SurveyJob
-from core.survey import survey
+from core.survey import LOOKING_SHARE, least_seconds, survey
 from tests.core.test_train import job_for, write_data
 
 
@@ -52,3 +54,37 @@ def test_cancel_comes_before_the_trial(data, tmp_path):
     job = job_for(data, tmp_path / "model.safetensors")
     with pytest.raises(Cancelled):
         run(job, lambda: True)
+
+
+def test_the_time_is_that_of_a_machine_with_nothing_else_to_do():
+    assert least_seconds(wall=2.0, work=3.8, cores=2) == pytest.approx(1.9)
+    assert least_seconds(wall=9.0, work=4.0, cores=2) == 2.0  # others have had the cores most of the time
+    assert least_seconds(wall=0.3, work=0.1, cores=None) == 0.3  # a graphics card's work is not seen by the processor
+
+
+def test_the_least_of_several_steps_counts_but_never_the_first(data, tmp_path, monkeypatch):
+    """A clock that says how long each step takes: the first warms up, and others are held up by other programs."""
+    took = iter([0.1, 3.0, 5.0, 2.0, 4.0])
+    clock = Clock()
+
+    def losses(network, batch):
+        clock.now += next(took)
+        return torch.ones((), requires_grad=True), torch.ones(())
+
+    monkeypatch.setattr(survey_module, "StepLosses", lambda *_: losses)
+    monkeypatch.setattr(survey_module, "time", clock)
+    monkeypatch.setattr(survey_module, "LONGEST_PROBING", 100.0)
+    job = job_for(data, tmp_path / "model.safetensors", epochs=10, steps_per_epoch=100)
+    assert run(job)[0]["seconds"] == round(1000 * 2.0 * (1 + LOOKING_SHARE))
+
+
+class Clock:
+    """A clock that only a step moves on."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def process_time(self) -> float:
+        return self.now * torch.get_num_threads()
