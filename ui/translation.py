@@ -15,10 +15,13 @@ from qgis.core import QgsApplication
 FOLDER = Path(__file__).parent.parent / "resources" / "translations"
 
 
-def catalogue_path(locale: str) -> Path | None:
-    """File for a locale such as `pt_BR`: that of the locale itself, else of its language; None where there is none."""
+def catalogue_path(locale: str, part: str = "") -> Path | None:
+    """File for a locale such as `pt_BR`: that of the locale itself, else of its language; None where there is none.
+
+    `part`: the folder of other texts than those of ui.
+    """
     for name in (locale, locale.split("_", maxsplit=1)[0]):
-        path = FOLDER / f"{name}.json"
+        path = FOLDER / part / f"{name}.json"
         if path.is_file():
             return path
     return None
