@@ -66,7 +66,7 @@ class StepForm(QWidget):
             label.setMinimumWidth(width)
         self.advanced.setToolTip(tooltip)
         self._steps.addWidget(self.advanced)
-        self._steps.addStretch()
+        self._steps.addStretch(1)
 
     def output_path(self, suffix: str) -> str:
         """Path of the file to save to, with the suffix where none was typed; empty where no file is named."""
