@@ -32,14 +32,6 @@ LIMITS = {"min_size": PX, "max_size": PX, "score_thresh": FLOOR}
 NO_LIMITS = {"detections_per_img": 100_000, "topk_candidates": 1_000_000}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def noise(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (1, 3, PX, PX), np.uint8)
 

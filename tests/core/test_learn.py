@@ -21,14 +21,6 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Six drawn scenes full of pools, of which two choose the best epoch."""
@@ -43,7 +35,6 @@ def data(folder):
 
 @pytest.fixture(scope="module")
 def model(data):
-    torch.set_num_threads(1)
     model = RetinaNet(data, **SMALL)
     model.fit(3, lr=3e-3)
     return model

@@ -1,6 +1,5 @@
 """Training straight from rasters and layers, as an analyst has them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,14 +25,6 @@ from tests.core.squares import QUICK, TINY, write_data
 CRS = "EPSG:32611"
 PLACE = Affine(0.5, 0, 400_000, 0, -0.5, 3_760_000)
 SIDE = 768
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def square(x0: float, y0: float, x1: float, y1: float) -> shapely.Polygon:
@@ -105,7 +96,6 @@ def job_on(scene: dict[str, Any], output: Path, **changes: Any) -> TrainJob:
 @pytest.fixture(scope="module")
 def trained(scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainJob, dict[str, Any], list[dict[str, Any]]]:
     """A training long enough to learn something, its result and its events."""
-    torch.set_num_threads(1)
     job = job_on(scene, tmp_path_factory.mktemp("model") / "pools.safetensors")
     events: list[dict[str, Any]] = []
     return job, train(job, events.append, lambda: False), events

@@ -28,7 +28,6 @@ def test_nms_is_suppression_over_all_tiles_at_once(seed, overlap):
     torch = pytest.importorskip("torch", reason="torch is the reference for suppression")
     from torchvision.ops import batched_nms
 
-    torch.set_num_threads(1)
     windows, views, cols, tiles = random_tiles(seed)
     rng = np.random.default_rng(seed)
     tiles = [Detections(tile.boxes.round(), rng.random(len(tile)), tile.labels) for tile in tiles]  # no ties

@@ -18,7 +18,6 @@ def crowd(rng, n, around, dtype=np.float32):
 @pytest.mark.parametrize("overlap", [0.0, 0.1, 0.3, 0.5, 0.7, 1.0])
 @pytest.mark.parametrize("n", [50, 1500])
 def test_equals_torchvision(n, overlap):
-    torch.set_num_threads(1)
     rng = np.random.default_rng(n)
     # Whole numbers: both sides then compute the same IoU to the last bit, and exact ties of IoU and threshold occur.
     boxes = crowd(rng, n, 300).round()

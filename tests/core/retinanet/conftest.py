@@ -1,7 +1,4 @@
-from collections.abc import Iterator
-
 import pytest
-import torch
 
 from core.job.card import Architecture, Band, ModelCard, ObjectClass
 
@@ -14,16 +11,6 @@ SMALL = Architecture(
     head_depth=1,
     anchor_sizes=(12.0, 24.0, 48.0),
 )
-
-
-@pytest.fixture(autouse=True)
-def _repeatable() -> Iterator[None]:
-    """The same fresh weights in every run, and one thread: on busy cores several only wait for one another."""
-    torch.manual_seed(0)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
