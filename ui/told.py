@@ -18,6 +18,7 @@ from .translation import catalogue_path
 GAP = re.compile(r"\{(\d+)(:told)?\}")  # `told`, in a translation: its value is a text of core's, too
 BREAK = re.compile(r"(?<=[.!?])\s+|\n+")  # between sentences
 MOST_SENTENCES = 6  # of one template with its values
+LEAST_KNOWN = 8  # characters of a template that is a text; those with less, such as "{0} more", are values alone
 
 
 class Template:
@@ -56,19 +57,19 @@ class Sentences:
             ways = []
             for last in range(first + 1, min(first + MOST_SENTENCES, len(breaks) - 1) + 1):
                 piece = text[breaks[first][1] : breaks[last][0]]
-                weight, said = self._piece(piece)
+                weight, said = self._piece(piece, LEAST_KNOWN)
                 if weight or last == first + 1:
                     between = text[slice(*breaks[last])]
                     ways.append((weight + best[last][0], said + between + best[last][1]))
             best[first] = max(ways, key=lambda way: way[0])
         return best[0][1]
 
-    def _piece(self, text: str) -> tuple[int, str]:
+    def _piece(self, text: str, least: int = 0) -> tuple[int, str]:
         """How much of a text is known, and its translation; 0 and itself where no template fits."""
         if text in self._whole:
             return len(text), self._whole[text]
         for template in self._templates:
-            values = template.values(text)
+            values = template.values(text) if template.weight >= least else None
             if values is not None:
                 return template.weight, self._filled(template.said, values)
         return 0, text
