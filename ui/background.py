@@ -9,6 +9,7 @@ from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt.QtCore import pyqtSignal
 
 from ..core.job.errors import Cancelled, TilehawkError
+from .told import told
 from .wording import tr
 
 
@@ -37,7 +38,7 @@ class Work(QgsTask):
         except Cancelled:
             return False
         except TilehawkError as problem:
-            self._sentence = str(problem)
+            self._sentence = told(problem)
             return False
         except Exception as problem:  # the edge: an error in a task's thread would be lost
             self._sentence = tr("This went wrong: {why}").format(why=f"{type(problem).__name__}: {problem}")

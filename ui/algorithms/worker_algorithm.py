@@ -18,6 +18,7 @@ from ...core.job.errors import TilehawkError
 from ..branding import help_url, icon
 from ..environment import find_python
 from ..settings import read_settings
+from ..told import told
 
 
 class WorkerAlgorithm(QgsProcessingAlgorithm):
@@ -46,7 +47,7 @@ class WorkerAlgorithm(QgsProcessingAlgorithm):
         try:
             find_python(read_settings())
         except TilehawkError as problem:
-            return False, str(problem)
+            return False, told(problem)
         return True, ""
 
     def checkParameterValues(self, values: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
@@ -56,7 +57,7 @@ class WorkerAlgorithm(QgsProcessingAlgorithm):
             try:
                 self.take(values, context)
             except TilehawkError as problem:
-                return False, str(problem)
+                return False, told(problem)
         return ok, sentence
 
     def prepareAlgorithm(
@@ -66,7 +67,7 @@ class WorkerAlgorithm(QgsProcessingAlgorithm):
         try:
             self.take(values, context)
         except TilehawkError as problem:
-            raise QgsProcessingException(str(problem)) from problem
+            raise QgsProcessingException(told(problem)) from problem
         return True
 
     def take(self, values: dict[str, Any], context: QgsProcessingContext) -> None:

@@ -23,6 +23,7 @@ from qgis.PyQt.QtWidgets import (
 from ...core.job.errors import TilehawkError
 from ..layers import shown_classes
 from ..results.filter import ACCEPTED, CHANGED, DOUBTFUL, DRAWN, REJECTED, REVIEW
+from ..told import told
 from ..wording import tr
 from .edits import ReviewEdits
 from .framing import BoxTool, Framing
@@ -239,7 +240,7 @@ class ReviewPage(QWidget):
         try:
             step()
         except TilehawkError as problem:
-            self.problem.emit(str(problem))
+            self.problem.emit(told(problem))
             return False
         return True
 
