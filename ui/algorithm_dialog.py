@@ -29,7 +29,7 @@ from .branding import add_help
 from .environment import open_warm_worker
 from .fact_card import FactCard
 from .step_form import StepForm
-from .told import told
+from .told import tr_core
 from .warm_worker import MakeJob, WarmWorker
 from .wording import tr
 
@@ -81,7 +81,7 @@ class AlgorithmDialog(QDialog):
         try:
             run = self._start()
         except TilehawkError as problem:
-            self._warn(told(problem))
+            self._warn(tr_core(problem))
             return
         self._run = run
         run.progressed.connect(self._show_progress)  # no lambda: Qt must know whose slot it is when that is gone

@@ -9,7 +9,7 @@ from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt.QtCore import pyqtSignal
 
 from ..core.job.errors import Cancelled, TilehawkError
-from .told import told
+from .told import tr_core
 from .wording import tr
 
 
@@ -38,7 +38,7 @@ class Work(QgsTask):
         except Cancelled:
             return False
         except TilehawkError as problem:
-            self._sentence = told(problem)
+            self._sentence = tr_core(problem)
             return False
         except Exception as problem:  # the edge: an error in a task's thread would be lost
             self._sentence = tr("This went wrong: {why}").format(why=f"{type(problem).__name__}: {problem}")

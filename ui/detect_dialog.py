@@ -18,7 +18,7 @@ from .detect_runs import ALGORITHM, DetectRun, DetectRuns
 from .live_boxes import LiveBoxes
 from .parameter_widgets import project_context
 from .preflight_card import PreflightCard
-from .told import told
+from .told import tr_core
 from .warm_worker import MakeJob
 from .wording import counted, duration, tr
 
@@ -78,7 +78,7 @@ class DetectDialog(AlgorithmDialog):
                 self._algorithm, self.form.parameters(), project_context(), self.form.area.visible()
             )
         except TilehawkError as problem:
-            self._warn(told(problem))
+            self._warn(tr_core(problem))
             return
         self._asked_try = self.warm.ask("try", question)
         self.try_button.setText(tr("Stop trying"))
@@ -103,7 +103,7 @@ class DetectDialog(AlgorithmDialog):
     def _hear(self, number: int, event: Event) -> None:
         super()._hear(number, event)
         if number == self._asked_try and event["event"] == "progress":
-            self.status.setText(tr("Trying: {text}").format(text=told(event["text"])))
+            self.status.setText(tr("Trying: {text}").format(text=tr_core(event["text"])))
 
     def _take_answer(self, number: int, answer: Any) -> None:
         super()._take_answer(number, answer)

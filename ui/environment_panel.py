@@ -22,7 +22,7 @@ from ..core.job.errors import WorkerError
 from .environment import chosen_python, own_environment
 from .environment_tasks import InstallTask, PlanTask, running_installation, start_task
 from .settings import Settings, write_settings
-from .told import told
+from .told import tr_core
 from .wording import tr
 
 LOOK_MS, WAIT_MS = 2000, 400  # between looks at another QGIS's installation; after the last change of the settings
@@ -97,7 +97,7 @@ class EnvironmentPanel(QWidget):
         try:
             chosen = chosen_python(settings)
         except WorkerError as problem:
-            self.sentence.setText(f"{told(problem)} {sentence}")
+            self.sentence.setText(f"{tr_core(problem)} {sentence}")
             return
         if chosen is not None:
             instead = tr("Detection runs in '{path}', not in Tilehawk's own environment.").format(path=chosen)
@@ -191,7 +191,7 @@ class EnvironmentPanel(QWidget):
             size, time = tr("nothing to download"), tr("a few minutes to unpack and check")
         disk = tr("{disk} on disk, where {free} are free")
         texts = {
-            "what": f"{', '.join(plan.packages)} ({told(plan.build)})",
+            "what": f"{', '.join(plan.packages)} ({tr_core(plan.build)})",
             "source": ", ".join(plan.sources),
             "size": f"{size}; {disk.format(disk=_size(plan.disk_mb), free=_size(plan.free_mb))}",
             "time": time,
@@ -245,9 +245,9 @@ class EnvironmentPanel(QWidget):
 def _about(state: State) -> str:
     """A state's sentence, and how large the environment is."""
     if state.kind != READY or not state.size_bytes:
-        return told(state.sentence)
+        return tr_core(state.sentence)
     return tr("{sentence} The environment takes {size} on disk.").format(
-        sentence=told(state.sentence), size=_size(round(state.size_bytes / 1e6))
+        sentence=tr_core(state.sentence), size=_size(round(state.size_bytes / 1e6))
     )
 
 

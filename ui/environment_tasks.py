@@ -13,7 +13,7 @@ from ..core.job.errors import TilehawkError, WorkerError
 from ..core.job.events import Event
 from .environment import find_python, install_options, installer_fetch, own_environment
 from .settings import Settings
-from .told import told
+from .told import tr_core
 from .wording import duration, tr
 
 LAST_WAIT_MS = 3000  # uv is killed within 0.1 s of being cancelled
@@ -41,7 +41,7 @@ class EnvironmentTask(QgsTask):
         try:
             self._sentence = self.work()
         except (TilehawkError, OSError) as problem:
-            self._sentence = told(problem)
+            self._sentence = tr_core(problem)
             return False
         return True
 
@@ -77,7 +77,7 @@ class PlanTask(EnvironmentTask):
     def work(self) -> str:
         """Make the plan."""
         self.plan = self._environment.plan(self._options)
-        return told(self.plan.sentence)
+        return tr_core(self.plan.sentence)
 
     def finished(self, result: bool) -> None:
         """Hand the plan over, unless nobody waits for it any more."""
@@ -123,7 +123,7 @@ class InstallTask(EnvironmentTask):
         return _ready(self._install(self._report, self.isCanceled, self._options))
 
     def _report(self, event: Event) -> None:
-        text = told(event["text"])
+        text = tr_core(event["text"])
         if event["event"] != "progress":
             self.notices = f"{self.notices}\n{text}".strip()
             self.noticed.emit(self.notices)
@@ -139,7 +139,7 @@ class InstallTask(EnvironmentTask):
 def _ready(state: State) -> str:
     if state.kind != READY:
         raise WorkerError(state.sentence)
-    return told(state.sentence)
+    return tr_core(state.sentence)
 
 
 _running: set[EnvironmentTask] = set()  # QGIS keeps no Python reference to a task

@@ -26,7 +26,7 @@ from .background import Work, cancel_work, start_work
 from .branding import add_help
 from .model_store import add_models, check_address, fetch_model, user_folder
 from .network import make_fetch
-from .told import told
+from .told import tr_core
 from .wording import tr
 
 FILE, FOLDER, ADDRESS = range(3)
@@ -108,7 +108,7 @@ class GetModelsDialog(QDialog):
                 raise ModelError(tr("Choose where the models are."))
             self._finish(add_models([Path(chosen)], user_folder()))
         except ModelError as problem:
-            self._say(told(problem))
+            self._say(tr_core(problem))
 
     def _fetch(self, url: str, sha256: str) -> None:
         self.get.setEnabled(False)

@@ -26,7 +26,7 @@ from ..core.job.card import ModelCard, read_card
 from ..core.job.errors import ModelError
 from .models import model_files, origin, summary
 from .settings import read_settings
-from .told import told
+from .told import tr_core
 from .wording import tr
 
 PATH, CARD, ABOUT = (Qt.ItemDataRole.UserRole + number for number in range(3))
@@ -142,7 +142,7 @@ class ModelPicker(QWidget):
                 self.card = read_card(self.path())
                 self.summary.setText(summary(self.card))
             except ModelError as problem:
-                self.summary.setText(told(problem))
+                self.summary.setText(tr_core(problem))
         if tell:
             self.changed.emit(self.card)
 
@@ -205,7 +205,7 @@ def _item(path: Path) -> QListWidgetItem:
     try:
         card: ModelCard | None = read_card(path)
     except ModelError as problem:
-        card, about = None, told(problem)
+        card, about = None, tr_core(problem)
     else:
         about = _about(card, path)
     item = QListWidgetItem((card.title or card.name) if card is not None else path.stem)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..core.job.card import ModelCard, read_card
 from ..core.job.errors import ModelError
 from .model_store import SUFFIX, user_folder
-from .told import told
+from .told import tr_core
 from .wording import tr
 
 BUNDLED = Path(__file__).parent.parent / "resources" / "models"
@@ -62,7 +62,7 @@ def summary(card: ModelCard) -> str:
     classes = ", ".join(
         f'<span style="color:{known.color}">&#9632;</span>&nbsp;{escape(known.name)}' for known in card.classes
     )
-    bands = ", ".join(escape(told(band.role)) for band in card.bands)
+    bands = ", ".join(escape(tr_core(band.role)) for band in card.bands)
     resolution = tr("any") if card.resolution_m is None else f"{card.resolution_m:.3g} m"
     rows = [
         (tr("Finds"), classes),

@@ -7,7 +7,7 @@ from typing import Any
 from qgis.PyQt.QtWidgets import QWidget
 
 from .fact_card import FactCard
-from .told import told
+from .told import tr_core
 from .wording import duration, tr
 
 WAITING = "…"
@@ -44,7 +44,7 @@ class PreflightCard(FactCard):
             ("disk", _disk),
         ):
             self.set_fact(key, say(facts))
-        cautions = [(told(each["text"]), told(each["remedy"])) for each in facts.get("warnings", ())]
+        cautions = [(tr_core(each["text"]), tr_core(each["remedy"])) for each in facts.get("warnings", ())]
         if "fetch" in facts:
             cautions.append(_licence(facts["fetch"]))
         self.show_cautions(cautions)
@@ -68,7 +68,7 @@ def _headline(facts: dict[str, Any]) -> str:
 
 def _device(facts: dict[str, Any]) -> str:
     if "device" in facts:
-        return f"{told(facts['device'])} ({facts['backend']})"
+        return f"{tr_core(facts['device'])} ({facts['backend']})"
     return tr("Loading the model…") if "tiles" in facts else WAITING
 
 
@@ -98,7 +98,7 @@ def _values(facts: dict[str, Any]) -> str:
 def _bands(facts: dict[str, Any]) -> str:
     if "bands" not in facts:
         return WAITING
-    return ", ".join(tr("{role} {band}").format(role=told(role), band=band) for role, band in facts["bands"].items())
+    return ", ".join(tr("{role} {band}").format(role=tr_core(role), band=band) for role, band in facts["bands"].items())
 
 
 def _disk(facts: dict[str, Any]) -> str:

@@ -96,6 +96,6 @@ def _said(locale: str, text: str) -> str:
     return text if sentences is None else sentences.translate(text)
 
 
-def told(text: object) -> str:
+def tr_core(text: object) -> str:
     """Give a sentence of core's, or an error with one, in the language that QGIS shows."""
     return _said(QgsApplication.locale(), str(text))

@@ -13,7 +13,7 @@ from ..core.job.errors import Cancelled, explain
 from ..core.job.events import Event
 from ..core.job.jobs import Job
 from ..core.job.worker import Worker
-from .told import told
+from .told import tr_core
 
 IDLE_MS = 5 * 60 * 1000
 CLOSE_SECONDS = 3.0
@@ -117,7 +117,7 @@ class WarmWorker(QObject):
                 except Cancelled:
                     signal, answer = self.failed, ""
                 except Exception as problem:
-                    signal, answer = self.failed, told(explain(problem))
+                    signal, answer = self.failed, tr_core(explain(problem))
                 self._emit(stop, signal, question.number, answer)
         finally:
             if worker is not None:

@@ -16,7 +16,7 @@ from qgis.core import (
 
 from ...core.job.errors import Cancelled, TilehawkError
 from ..environment import open_worker
-from ..told import told
+from ..told import tr_core
 from ..wording import counted, duration, tr
 from .detect_parameters import parameters
 from .loading import area_of, layer_uri, load_results
@@ -105,7 +105,7 @@ class DetectAlgorithm(WorkerAlgorithm):
             feedback.pushInfo(tr("Cancelled: nothing was written."))
             return {}
         except TilehawkError as problem:
-            sentence = told(problem)
+            sentence = tr_core(problem)
         # out here, as QGIS keeps the error: frames below would keep the raster's provider, which must not outlive QGIS
         raise QgsProcessingException(sentence)
 
@@ -122,7 +122,7 @@ class DetectAlgorithm(WorkerAlgorithm):
         found = counted(result["objects"])
         feedback.pushInfo(
             tr("{found} in {duration}, on {device}.").format(
-                found=found, duration=duration(result["seconds"]), device=told(result["device"])
+                found=found, duration=duration(result["seconds"]), device=tr_core(result["device"])
             )
         )
         unnamed = self.parameterDefinition("OUTPUT").description()

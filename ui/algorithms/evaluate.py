@@ -31,7 +31,7 @@ from ...core.job.errors import Cancelled, InvalidJob, TilehawkError
 from ...core.job.label_jobs import EvaluateJob
 from ..environment import find_python, open_worker
 from ..settings import read_settings
-from ..told import told
+from ..told import tr_core
 from ..wording import tr
 from .definitions import DOUBLE, POLYGONS, advanced, field, number, told
 from .layer_files import LayerFile
@@ -125,7 +125,7 @@ class EvaluateAlgorithm(WorkerAlgorithm):
             feedback.pushInfo(tr("Cancelled: nothing was written."))
             return {}
         except TilehawkError as problem:
-            raise QgsProcessingException(told(problem)) from problem
+            raise QgsProcessingException(tr_core(problem)) from problem
         table = self._write_table(values, context, result)
         overall = result["overall"]
         found = tr("F1 {f1:.3f}, precision {precision:.3f}, recall {recall:.3f} at IoU {iou:g}, score {threshold:.2f}")

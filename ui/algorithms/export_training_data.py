@@ -25,7 +25,7 @@ from ...core.job.errors import Cancelled, InvalidJob, TilehawkError
 from ...core.job.label_jobs import CHIP_FORMATS, ExportJob
 from ..environment import find_python, open_worker
 from ..settings import read_settings
-from ..told import told
+from ..told import tr_core
 from ..wording import tr
 from .definitions import (
     DOUBLE,
@@ -114,7 +114,7 @@ class ExportTrainingDataAlgorithm(WorkerAlgorithm):
             feedback.pushInfo(tr("Cancelled: nothing was written."))
             return {}
         except TilehawkError as problem:
-            raise QgsProcessingException(told(problem)) from problem
+            raise QgsProcessingException(tr_core(problem)) from problem
         told_so = tr("{chips:,} chips with {objects:,} objects of the classes {classes}.")
         feedback.pushInfo(
             told_so.format(chips=result["chips"], objects=result["objects"], classes=", ".join(result["classes"]))

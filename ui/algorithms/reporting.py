@@ -9,7 +9,7 @@ from qgis.core import QgsProcessingFeedback
 from qgis.PyQt.QtCore import pyqtSignal
 
 from ...core.job.events import Event
-from ..told import told
+from ..told import tr_core
 from ..wording import duration, tr
 
 # Processing's log keeps every progress text: at most one a second, then one in 2 % of the time gone, 270 in an hour
@@ -68,13 +68,13 @@ class FeedbackReport:
     def __call__(self, event: Event) -> None:
         """Take one event; kinds that have no place in a feedback are passed over."""
         if event["event"] == "progress":
-            self._progress(event["done"], told(event["text"]), event.get("seconds_left"))
+            self._progress(event["done"], tr_core(event["text"]), event.get("seconds_left"))
         elif event["event"] == "boxes" and isinstance(self._feedback, LiveFeedback):
             self._feedback.found.emit(event)
         elif event["event"] == "notice" and event.get("level") == "warning":
-            self._feedback.pushWarning(told(event["text"]))
+            self._feedback.pushWarning(tr_core(event["text"]))
         elif event["event"] == "notice":
-            self._feedback.pushInfo(told(event["text"]))
+            self._feedback.pushInfo(tr_core(event["text"]))
         elif isinstance(self._feedback, LiveFeedback):
             self._feedback.happened.emit(event)
 

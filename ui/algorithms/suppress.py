@@ -25,7 +25,7 @@ from ...core.job.errors import Cancelled, InvalidJob, TilehawkError
 from ...core.job.suppress_job import SuppressJob
 from ..environment import find_python, open_worker
 from ..settings import read_settings
-from ..told import told
+from ..told import tr_core
 from ..wording import tr
 from .definitions import DOUBLE, POLYGONS, field, number, told
 from .detect_job import refuse_open_target, target_path
@@ -99,7 +99,7 @@ class SuppressAlgorithm(WorkerAlgorithm):
             feedback.pushInfo(tr("Cancelled: nothing was written."))
             return {}
         except TilehawkError as problem:
-            raise QgsProcessingException(told(problem)) from problem
+            raise QgsProcessingException(tr_core(problem)) from problem
         finally:
             copy.unlink(missing_ok=True)
         dropped = result["dropped"] + result["dropped_across"]

@@ -20,7 +20,7 @@ from ...core.job.errors import Cancelled, TilehawkError
 from ..branding import icon
 from ..environment import find_python, open_worker
 from ..settings import read_settings
-from ..told import told
+from ..told import tr_core
 from ..wording import duration, tr
 from .reporting import FeedbackReport
 from .train_job import model_path, prepare_training
@@ -101,7 +101,7 @@ class TrainAlgorithm(WorkerAlgorithm):
             feedback.pushInfo(tr("Cancelled. The same training can be gone on with."))
             return {}
         except TilehawkError as problem:
-            raise QgsProcessingException(told(problem)) from problem
+            raise QgsProcessingException(tr_core(problem)) from problem
         metrics = result["metrics"]
         trained = tr("AP50 {ap50:.2f}, F1 {f1:.2f} at threshold {threshold:.2f}, in {duration}").format(
             duration=duration(result["seconds"]), **{name: metrics[name] for name in ("ap50", "f1", "threshold")}

@@ -18,7 +18,7 @@ from ...core.job.errors import TilehawkError
 from ..branding import help_url, icon
 from ..environment import find_python
 from ..settings import read_settings
-from ..told import told
+from ..told import tr_core
 
 
 class WorkerAlgorithm(QgsProcessingAlgorithm):
@@ -47,7 +47,7 @@ class WorkerAlgorithm(QgsProcessingAlgorithm):
         try:
             find_python(read_settings())
         except TilehawkError as problem:
-            return False, told(problem)
+            return False, tr_core(problem)
         return True, ""
 
     def checkParameterValues(self, values: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
@@ -57,7 +57,7 @@ class WorkerAlgorithm(QgsProcessingAlgorithm):
             try:
                 self.take(values, context)
             except TilehawkError as problem:
-                return False, told(problem)
+                return False, tr_core(problem)
         return ok, sentence
 
     def prepareAlgorithm(
@@ -67,7 +67,7 @@ class WorkerAlgorithm(QgsProcessingAlgorithm):
         try:
             self.take(values, context)
         except TilehawkError as problem:
-            raise QgsProcessingException(told(problem)) from problem
+            raise QgsProcessingException(tr_core(problem)) from problem
         return True
 
     def take(self, values: dict[str, Any], context: QgsProcessingContext) -> None:

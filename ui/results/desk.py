@@ -15,7 +15,7 @@ from ..algorithms.loading import listeners
 from ..background import Work, cancel_work, start_work
 from ..branding import icon
 from ..layers import PICTURE
-from ..told import told
+from ..told import tr_core
 from ..wording import tr
 from .origin import origin_of
 from .picture import PictureFunction
@@ -154,7 +154,7 @@ class ResultsDesk(QObject):
         try:
             work = training_inputs(figures.layer, figures.origin(), figures.filter())
         except TilehawkError as problem:
-            self._complain(told(problem))
+            self._complain(tr_core(problem))
             return
         task = Work(tr("Gathering what was reviewed"), work)
         task.done.connect(self.train_asked)
@@ -172,7 +172,7 @@ class ResultsDesk(QObject):
             require_reviewable(figures.layer)
             read = reading(figures.layer, figures.origin(), figures.filter(), sampled)
         except TilehawkError as problem:
-            self._complain(told(problem))
+            self._complain(tr_core(problem))
             return
         work = Work(tr("Reading objects"), read, silent=True)
         layer = figures.layer
@@ -189,7 +189,7 @@ class ResultsDesk(QObject):
         try:
             edits = ReviewEdits(layer, figures.origin(), objects.next_id)
         except TilehawkError as problem:
-            self._complain(told(problem))
+            self._complain(tr_core(problem))
             return
         figures.refresh_origin()
         figures.show_rejected(True)
@@ -206,7 +206,7 @@ class ResultsDesk(QObject):
         try:
             work = exporting(layer, dialog.path(), dialog.only_shown.isChecked(), dialog.centres.isChecked())
         except TilehawkError as problem:
-            self._complain(told(problem))
+            self._complain(tr_core(problem))
             return
         task = Work(tr("Exporting {layer}").format(layer=layer.name()), work)
         task.done.connect(lambda value: self._tell_export(*value, load))
@@ -282,7 +282,7 @@ class ResultsDesk(QObject):
         try:
             work = Work(tr("Merging results"), merging(earlier, new, looked_at, choice == REPLACE))
         except TilehawkError as problem:
-            self._complain(told(problem))
+            self._complain(tr_core(problem))
             return
         work.done.connect(partial(self._show_merged, earlier_id, new_id))
         work.failed.connect(self._complain)
@@ -297,7 +297,7 @@ class ResultsDesk(QObject):
         try:
             merged = apply_changes(earlier, changes)
         except TilehawkError as problem:
-            self._complain(told(problem))
+            self._complain(tr_core(problem))
             return
         self.show(earlier)
         if new is not None:

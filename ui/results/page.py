@@ -22,7 +22,7 @@ from qgis.PyQt.QtWidgets import (
 from ...core.job.errors import TilehawkError
 from ..background import Work, start_work
 from ..layers import add_class, show_class, show_points, shown_classes, shows_points, style_detections
-from ..told import told
+from ..told import tr_core
 from ..wording import tr
 from .class_table import ClassTable, area_text
 from .counting import counting
@@ -133,7 +133,7 @@ class ResultsPage(QWidget):
         try:
             work = counting(self.layer, self._origin.area_field, self._filter.smallest_m2, self._filter.largest_m2)
         except TilehawkError as problem:
-            self.problem.emit(told(problem))
+            self.problem.emit(tr_core(problem))
             return
         self._work = Work(tr("Counting objects"), work, silent=True)
         self._work.done.connect(self._take_tally)

@@ -23,7 +23,7 @@ from qgis.PyQt.QtWidgets import (
 from ...core.job.errors import TilehawkError
 from ..layers import shown_classes
 from ..results.filter import ACCEPTED, CHANGED, DOUBTFUL, DRAWN, REJECTED, REVIEW
-from ..told import told
+from ..told import tr_core
 from ..wording import tr
 from .edits import ReviewEdits
 from .framing import BoxTool, Framing
@@ -240,7 +240,7 @@ class ReviewPage(QWidget):
         try:
             step()
         except TilehawkError as problem:
-            self.problem.emit(told(problem))
+            self.problem.emit(tr_core(problem))
             return False
         return True
 

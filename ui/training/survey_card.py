@@ -8,7 +8,7 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QWidget
 
 from ..fact_card import FactCard, wrapped
-from ..told import told
+from ..told import tr_core
 from ..wording import duration, tr
 from .sizes import SizeHistogram
 
@@ -46,7 +46,7 @@ class SurveyCard(FactCard):
             headline = tr("{objects}, about {duration} for {n} epochs").format(
                 objects=headline, duration=duration(facts["seconds"]), n=facts["epochs"]
             )
-        self._show(headline, facts, [told(text) for text in facts["warnings"]])
+        self._show(headline, facts, [tr_core(text) for text in facts["warnings"]])
 
     def _show(self, headline: str, facts: dict[str, Any], warnings: list[str]) -> None:
         self.headline.setText(headline)
@@ -88,4 +88,4 @@ def _anchors(facts: dict[str, Any]) -> str:
 
 
 def _device(facts: dict[str, Any]) -> str:
-    return told(facts["device"]) if "device" in facts else tr("Trying a step…")
+    return tr_core(facts["device"]) if "device" in facts else tr("Trying a step…")
