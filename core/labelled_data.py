@@ -7,12 +7,15 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from .accuracy.page import figure, row
 from .accuracy.pictures import TRUE, Outline, in_colour, picture
 from .accuracy.plots import Plot
+from .detections.detections import Detections
 from .job.augmentation import Augmentation, parse_augmentation
 from .job.errors import InvalidJob, LabelError
-from .job.train_job import TrainJob
+from .job.train_job import AugmentJob, TrainJob
 from .terminal import Terminal
 from .training.preparation import Prepared, prepare
 from .training.samples import Sampler
@@ -36,13 +39,25 @@ class Data:
         """Training crops as the network sees them, augmented, with their labels; four in a row."""
         job, prepared = self.job, self.prepared
         sampler = Sampler(prepared.pictures["train"], job.tile_px, prepared.fill, job.augmentation, job.seed)
-        shown = []
-        for index in range(4 * rows):
-            image, truth = sampler.sample(0, index)
-            kept = truth if truth.ignore is None else truth.take(~truth.ignore)
-            boxes = [Outline(tuple(box), TRUE) for box in kept.boxes.tolist()]
-            shown.append(figure(picture(in_colour(image.numpy(), job.band_roles), [boxes], BATCH_SIDE)))
-        return Plot("Training crops", [row(shown)])
+        return Plot("Training crops", [row([self._shown(*sampler.sample(0, index)) for index in range(4 * rows)])])
+
+    def show_augmentations(self, versions: int = 8, place: float = 0.5) -> Plot:
+        """One training crop as it is, then as training draws it again and again; four in a row.
+
+        `place`: which of the objects to learn from it shows, from 0 to 1. Raises InvalidJob.
+        """
+        job, prepared = self.job, self.prepared
+        AugmentJob(job, versions, place).validate()
+        sampler = Sampler(prepared.pictures["train"], job.tile_px, prepared.fill, job.augmentation, job.seed)
+        crops = [sampler.plain(place), *sampler.versions(place, versions)]
+        names = ["as it is", *[""] * versions]
+        return Plot("Augmentation", [row([self._shown(*each, name) for each, name in zip(crops, names, strict=True)])])
+
+    def _shown(self, image: Tensor, truth: Detections, caption: str = "") -> str:
+        """A crop with its labels, as a figure."""
+        kept = truth if truth.ignore is None else truth.take(~truth.ignore)
+        boxes = [Outline(tuple(box), TRUE) for box in kept.boxes.tolist()]
+        return figure(picture(in_colour(image.numpy(), self.job.band_roles), [boxes], BATCH_SIDE), caption)
 
     def __repr__(self) -> str:
         counts, images = self.prepared.counts, self.prepared.pictures

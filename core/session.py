@@ -22,6 +22,7 @@ from .job.errors import TilehawkError, explain
 from .job.events import Event, error, result, to_line
 from .job.jobs import DetectJob, EvaluateJob, ExportJob, Job, PreflightJob, SuppressJob, SurveyJob, job_from_json
 from .job.process import SCRATCH_PREFIX
+from .job.train_job import AugmentJob
 from .job.unfinished import remove_unfinished
 
 if TYPE_CHECKING:
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
     from .retinanet.detector import Detector
 
 # Verbs that need nothing of the session, by their jobs; each imports what it needs only when it is asked for.
-VERBS = {EvaluateJob: "evaluate", ExportJob: "export", SuppressJob: "suppress", SurveyJob: "survey"}
+VERBS = {
+    AugmentJob: "augment",
+    EvaluateJob: "evaluate",
+    ExportJob: "export",
+    SuppressJob: "suppress",
+    SurveyJob: "survey",
+}
 ALIVE_SECONDS = 0.5
 ABANDON_SECONDS = 0.5  # a job whose caller has gone may take this long to stop by itself
 

@@ -16,7 +16,7 @@ from .codec import decode, encode, parse
 from .errors import InvalidJob
 from .label_jobs import EvaluateJob, ExportJob
 from .suppress_job import SuppressJob
-from .train_job import SurveyJob, TrainJob
+from .train_job import AugmentJob, SurveyJob, TrainJob
 
 AUGMENTATIONS = ("flips", "turns", "scales")
 MERGE_RULES = ("seams", "centre", "nms")
@@ -106,11 +106,12 @@ JOBS = {
     "preflight": PreflightJob,
     "train": TrainJob,
     "survey": SurveyJob,
+    "augment": AugmentJob,
     "evaluate": EvaluateJob,
     "export": ExportJob,
     "suppress": SuppressJob,
 }
-Job = Union[DetectJob, PreflightJob, TrainJob, SurveyJob, EvaluateJob, ExportJob, SuppressJob]
+Job = Union[DetectJob, PreflightJob, TrainJob, SurveyJob, AugmentJob, EvaluateJob, ExportJob, SuppressJob]
 
 
 def job_to_json(job: Job) -> str:

@@ -17,6 +17,7 @@ OPTIMISERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "one_cycle", "steady")
 NORMS = ("auto", "batch", "group")
 BOX_LOSSES = ("smooth_l1", "giou")
+MOST_VERSIONS = 64  # of one sample, shown at once
 KNOWN_STARTS = ("coco", "imagenet")  # weights of torchvision's, by name
 
 
@@ -137,6 +138,29 @@ class SurveyJob:
     def validate(self) -> None:
         """Check everything that can be checked without opening the data."""
         self.training.validate()
+
+
+@dataclass(frozen=True)
+class AugmentJob:
+    """Show what a training changes about one of its samples, without training; its output is not touched.
+
+    `versions`: how many times it is drawn anew. `place`: which of the objects to learn from it shows, from 0 to 1.
+    """
+
+    training: TrainJob
+    versions: int = 8
+    place: float = 0.5
+
+    @property
+    def output(self) -> str:
+        """What the training would write."""
+        return self.training.output
+
+    def validate(self) -> None:
+        """Check everything that can be checked without opening the data."""
+        self.training.validate()
+        if not (1 <= self.versions <= MOST_VERSIONS and 0 <= self.place <= 1):
+            raise InvalidJob(f"There can be 1 to {MOST_VERSIONS} versions, of an object whose place is from 0 to 1.")
 
 
 def _check_sources(job: TrainJob) -> None:

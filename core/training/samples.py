@@ -46,18 +46,44 @@ class Sampler:
 
     def sample(self, epoch: int, index: int) -> tuple[Tensor, Detections]:
         """Crop number `index` of an epoch: uint8 (C, T, T) and its truth."""
-        random = np.random.default_rng([self.seed, epoch, index])
+        return self._drawn(np.random.default_rng([self.seed, epoch, index]))
+
+    def versions(self, place: float, count: int) -> list[tuple[Tensor, Detections]]:
+        """Crops that show one object, as training would draw them, to be looked at: each uint8 (C, T, T) and its truth.
+
+        `place`: which of the objects, from 0 to 1. Where nothing is augmented they differ by their offset alone.
+        """
+        at = self._of_object(min(int(place * len(self._objects)), len(self._objects) - 1))
+        return [self._drawn(np.random.default_rng([self.seed, index]), at) for index in range(count)]
+
+    def plain(self, place: float) -> tuple[Tensor, Detections]:
+        """The crop around one object as it is, not augmented: uint8 (C, T, T) and its truth."""
+        picture, box = self._of_object(min(int(place * len(self._objects)), len(self._objects) - 1))
+        x, y = ((box[:2] + box[2:] - self.tile_px) / 2).round().astype(int).tolist()
+        image, truth = crop(picture.values, x, y, self.tile_px, self.fill), picture.truth
+        boxes = truth.boxes - np.array([x, y, x, y])
+        shown = Detections(boxes, truth.scores, truth.labels, truth.ignore)
+        return torch.from_numpy(image), visible(shown, self.tile_px, LEAST_VISIBLE)
+
+    def _drawn(
+        self, random: np.random.Generator, at: tuple[Picture, np.ndarray] | None = None
+    ) -> tuple[Tensor, Detections]:
         if self.augmentation.mosaic and random.uniform() < self.augmentation.mosaic:
             image, truth = self._mosaic(random)
         else:
-            image, truth = self._cut(random, self.tile_px)
+            image, truth = self._cut(random, self.tile_px, at)
         return change_colours(torch.from_numpy(np.ascontiguousarray(image)), self.augmentation, random), truth
 
-    def _cut(self, random: np.random.Generator, size: int) -> tuple[np.ndarray, Detections]:
-        """A square of `size` px out of a picture, scaled and turned: uint8 (C, size, size) and what it shows."""
+    def _cut(
+        self, random: np.random.Generator, size: int, at: tuple[Picture, np.ndarray] | None = None
+    ) -> tuple[np.ndarray, Detections]:
+        """A square of `size` px out of a picture, scaled and turned: uint8 (C, size, size) and what it shows.
+
+        `at`: the picture, and the box it must show; None: drawn.
+        """
         stretch = self.augmentation.scale ** random.uniform(-1, 1)
         side = size / stretch
-        picture, anchor = self._place(random)
+        picture, anchor = at or self._place(random)
         height, width = picture.values.shape[1:]
         x, y = (
             _offset(random, side, extent, None if anchor is None else anchor[axis::2])
@@ -112,9 +138,11 @@ class Sampler:
         """A picture, and the box the crop must show, or None for a crop anywhere."""
         if len(self._objects) == 0 or random.uniform() < EMPTY_SHARE:
             return self.pictures[int(np.searchsorted(self._ground, random.uniform(), side="right"))], None
-        chosen = int(random.integers(len(self._objects)))
-        picture = self.pictures[self._objects[chosen]]
-        return picture, picture.truth.boxes[self._within[chosen]]
+        return self._of_object(int(random.integers(len(self._objects))))
+
+    def _of_object(self, number: int) -> tuple[Picture, np.ndarray]:
+        picture = self.pictures[self._objects[number]]
+        return picture, picture.truth.boxes[self._within[number]]
 
 
 def _ignored(truth: Detections) -> np.ndarray:
