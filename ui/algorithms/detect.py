@@ -8,80 +8,62 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessingContext,
-    QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingOutputDefinition,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
+    QgsProcessingParameterDefinition,
 )
 
-from ...core.job.errors import Cancelled, TilehawkError
-from ..environment import open_worker
 from ..told import tr_core
 from ..wording import counted, duration, tr
 from .detect_parameters import parameters
 from .loading import area_of, layer_uri, load_results
 from .preparing import make_files, prepare
-from .reporting import FeedbackReport
-from .worker_algorithm import WorkerAlgorithm
+from .worker_algorithm import Words, WorkerAlgorithm
 
 
 class DetectAlgorithm(WorkerAlgorithm):
     """Finds the objects a model knows on one raster and writes them as boxes."""
 
+    identifier, group_id = "detect", "detection"
     help_page = "detect"
 
-    def name(self) -> str:
-        """Identifier within the provider."""
-        return "detect"
-
-    def displayName(self) -> str:
-        """Name in the toolbox."""
-        return tr("Detect objects")
-
-    def group(self) -> str:
-        """Group in the toolbox."""
-        return tr("Detection")
-
-    def groupId(self) -> str:
-        """Identifier of the group."""
-        return "detection"
-
-    def tags(self) -> list[str]:
-        """Words that find it in the toolbox."""
-        words = tr(
-            "find,count,object detection,deep learning,retinanet,ai,machine learning,imagery,boxes,pools,trees,cars"
-        )
-        return words.split(",")
-
-    def shortDescription(self) -> str:
-        """Tool tip in the toolbox."""
-        return tr("Finds objects on aerial and satellite images and writes them as boxes with class and confidence.")
-
-    def shortHelpString(self) -> str:
-        """Text beside the parameters."""
-        return tr(
-            "<p>Finds the objects that a model knows, such as swimming pools, on a raster of any size, and writes them "
-            "as boxes with their class, confidence (0 to 1) and area in square metres.</p>"
-            "<p>Everything that matters comes from the model: which bands, pixel size, tile and threshold. A raster of "
-            "another pixel size is resampled while it is read.</p>"
-            "<p>The result holds everything above a low confidence, and its layer is filtered at the threshold: to see "
-            "more or fewer objects, change the layer's filter instead of running again. Ground that was not examined "
-            "(no data) is written as polygons of its own.</p>"
-            "<p>Detection runs in a Python environment of its own: Settings &gt; Options &gt; Tilehawk.</p>"
+    def words(self) -> Words:
+        """What the toolbox says of it."""
+        return Words(
+            title=tr("Detect objects"),
+            tags=tr(
+                "find,count,object detection,deep learning,retinanet,ai,machine learning,imagery,boxes,pools,trees,cars"
+            ),
+            short=tr(
+                "Finds objects on aerial and satellite images and writes them as boxes with class and confidence."
+            ),
+            help=tr(
+                "<p>Finds the objects that a model knows, such as swimming pools, on a raster of any size, and writes "
+                "them as boxes with their class, confidence (0 to 1) and area in square metres.</p>"
+                "<p>Everything that matters comes from the model: which bands, pixel size, tile and threshold. A "
+                "raster of another pixel size is resampled while it is read.</p>"
+                "<p>The result holds everything above a low confidence, and its layer is filtered at the threshold: to "
+                "see more or fewer objects, change the layer's filter instead of running again. Ground that was not "
+                "examined (no data) is written as polygons of its own.</p>"
+                "<p>Detection runs in a Python environment of its own: Settings &gt; Options &gt; Tilehawk.</p>"
+            ),
         )
 
-    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        """Define parameters and outputs."""
-        for parameter in parameters():
-            self.addParameter(parameter)
-        for name, description in (
-            ("OBJECT_COUNT", tr("Objects at or above the threshold")),
-            ("THRESHOLD_USED", tr("Threshold used")),
-            ("NOT_EXAMINED_AREA", tr("Area not examined (m²)")),
-            ("SECONDS", tr("Duration (s)")),
-        ):
-            self.addOutput(QgsProcessingOutputNumber(name, description))
-        self.addOutput(QgsProcessingOutputString("FOUND", tr("What was found, in words")))
+    def parameters(self) -> list[QgsProcessingParameterDefinition]:
+        """Make the parameters, in the order of the dialog."""
+        return parameters()
+
+    def outputs(self) -> list[QgsProcessingOutputDefinition]:
+        """Make what it gives besides layers and files."""
+        return [
+            QgsProcessingOutputNumber("OBJECT_COUNT", tr("Objects at or above the threshold")),
+            QgsProcessingOutputNumber("THRESHOLD_USED", tr("Threshold used")),
+            QgsProcessingOutputNumber("NOT_EXAMINED_AREA", tr("Area not examined (m²)")),
+            QgsProcessingOutputNumber("SECONDS", tr("Duration (s)")),
+            QgsProcessingOutputString("FOUND", tr("What was found, in words")),
+        ]
 
     def checkParameterValues(self, values: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
         """Check everything that can be checked before the run, and keep nothing of it."""
@@ -94,28 +76,16 @@ class DetectAlgorithm(WorkerAlgorithm):
         """Take layers and settings while in the thread they belong to."""
         self._prepared = prepare(self, values, context)
 
-    def processAlgorithm(
+    def work(
         self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        """Run the job in a worker; give nothing when cancelled."""
+        """Run the job; the layers show at the end."""
         target = self.parameterAsOutputLayer(values, "OUTPUT", context)
-        try:
-            return self._run(target, context, feedback)
-        except Cancelled:
-            feedback.pushInfo(tr("Cancelled: nothing was written."))
-            return {}
-        except TilehawkError as problem:
-            sentence = tr_core(problem)
-        # out here, as QGIS keeps the error: frames below would keep the raster's provider, which must not outlive QGIS
-        raise QgsProcessingException(sentence)
-
-    def _run(self, target: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> dict[str, Any]:
         prepared, self._prepared = self._prepared, None
         files = make_files(prepared, feedback)
         try:
             job = replace(files.job, output=str(Path(target).absolute()))
-            with open_worker(prepared.python) as worker:
-                result = worker.run(job, FeedbackReport(feedback), feedback.isCanceled)
+            result = self.run_job(job, feedback)
             looked_at = area_of(job)
         finally:
             files.delete()

@@ -16,6 +16,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingOutputDefinition,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterDefinition,
@@ -23,21 +24,16 @@ from qgis.core import (
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterLayer,
-    QgsProcessingUtils,
 )
 from qgis.PyQt.QtCore import QMetaType
 
-from ...core.job.errors import Cancelled, InvalidJob, TilehawkError
+from ...core.job.errors import InvalidJob
 from ...core.job.label_jobs import EvaluateJob
-from ..environment import find_python, open_worker
-from ..settings import read_settings
-from ..told import tr_core
 from ..wording import tr
 from .definitions import DOUBLE, POLYGONS, advanced, field, number, told
 from .layer_files import LayerFile
-from .reporting import FeedbackReport
 from .sources import raster_source
-from .worker_algorithm import WorkerAlgorithm
+from .worker_algorithm import Words, WorkerAlgorithm
 
 SHARES = {"Precision": "precision", "Recall": "recall", "F1_Score": "f1", "AP": "average_precision"}
 COUNTS = {
@@ -50,82 +46,57 @@ COUNTS = {
 class EvaluateAlgorithm(WorkerAlgorithm):
     """Compares detections with true objects, by class and overall: a table and a report."""
 
+    identifier, group_id = "evaluate", "detection"
     help_page = "results#accuracy"
 
-    def name(self) -> str:
-        """Identifier within the provider."""
-        return "evaluate"
-
-    def displayName(self) -> str:
-        """Name in the toolbox."""
-        return tr("Compute accuracy")
-
-    def group(self) -> str:
-        """Group in the toolbox."""
-        return tr("Detection")
-
-    def groupId(self) -> str:
-        """Identifier of the group."""
-        return "detection"
-
-    def tags(self) -> list[str]:
-        """Words that find it in the toolbox."""
-        words = tr(
-            "accuracy assessment,evaluate,validation,precision,recall,F1,average precision,AP,mAP,IoU,truth,"
-            "object detection,confusion"
-        )
-        return words.split(",")
-
-    def shortDescription(self) -> str:
-        """Tool tip in the toolbox."""
-        return tr("Compares detections with true objects: precision, recall, F1 and AP by class, and a report.")
-
-    def shortHelpString(self) -> str:
-        """Text beside the parameters."""
-        return tr(
-            "<p>Tells how good detections are, by a layer of the objects that are truly there.</p>"
-            "<p>A detection is right where it overlaps a true object of its class by at least the least overlap: the "
-            "area that both boxes share, divided by the area that both cover (IoU). Each object is found once; what is "
-            "left over is wrong, or missed.</p>"
-            "<p>Precision is the share of detections that are right, recall the share of objects that were found, F1 "
-            "combines both. AP, the average precision, judges all confidences at once; use a layer of detections "
-            "without a filter for it. Every figure in the table stands beside its IoU.</p>"
-            "<p>Give the area in which you have drawn <b>every</b> object, if that is not everywhere: detections "
-            "outside of it would count as wrong.</p>"
-            "<p>The report is a page with curves and tables and, where a raster is given, with pictures of samples, of "
-            "the worst misses and of the worst false finds.</p>"
+    def words(self) -> Words:
+        """What the toolbox says of it."""
+        return Words(
+            title=tr("Compute accuracy"),
+            tags=tr(
+                "accuracy assessment,evaluate,validation,precision,recall,F1,average precision,AP,mAP,IoU,truth,"
+                "object detection,confusion"
+            ),
+            short=tr("Compares detections with true objects: precision, recall, F1 and AP by class, and a report."),
+            help=tr(
+                "<p>Tells how good detections are, by a layer of the objects that are truly there.</p>"
+                "<p>A detection is right where it overlaps a true object of its class by at least the least overlap: "
+                "the area that both boxes share, divided by the area that both cover (IoU). Each object is found once; "
+                "what is left over is wrong, or missed.</p>"
+                "<p>Precision is the share of detections that are right, recall the share of objects that were found, "
+                "F1 combines both. AP, the average precision, judges all confidences at once; use a layer of "
+                "detections without a filter for it. Every figure in the table stands beside its IoU.</p>"
+                "<p>Give the area in which you have drawn <b>every</b> object, if that is not everywhere: detections "
+                "outside of it would count as wrong.</p>"
+                "<p>The report is a page with curves and tables and, where a raster is given, with pictures of "
+                "samples, of the worst misses and of the worst false finds.</p>"
+            ),
         )
 
-    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        """Define parameters and outputs."""
-        for parameter in _parameters():
-            self.addParameter(parameter)
-        for name, description in (
-            ("PRECISION", tr("Precision over all classes")),
-            ("RECALL", tr("Recall over all classes")),
-            ("F1", tr("F1 over all classes")),
-            ("AP", tr("Average precision, mean of the classes")),
-            ("THRESHOLD_USED", tr("Threshold used")),
-        ):
-            self.addOutput(QgsProcessingOutputNumber(name, description))
-        self.addOutput(QgsProcessingOutputString("FOUND", tr("How good the detections are, in words")))
+    def parameters(self) -> list[QgsProcessingParameterDefinition]:
+        """Make the parameters, in the order of the dialog."""
+        return _parameters()
 
-    def processAlgorithm(
+    def outputs(self) -> list[QgsProcessingOutputDefinition]:
+        """Make what it gives besides layers and files."""
+        return [
+            QgsProcessingOutputNumber("PRECISION", tr("Precision over all classes")),
+            QgsProcessingOutputNumber("RECALL", tr("Recall over all classes")),
+            QgsProcessingOutputNumber("F1", tr("F1 over all classes")),
+            QgsProcessingOutputNumber("AP", tr("Average precision, mean of the classes")),
+            QgsProcessingOutputNumber("THRESHOLD_USED", tr("Threshold used")),
+            QgsProcessingOutputString("FOUND", tr("How good the detections are, in words")),
+        ]
+
+    def work(
         self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        """Run the job in a worker, write its table; give nothing when cancelled."""
+        """Run the job, and write its table."""
         page = self.parameterAsFileOutput(values, "REPORT", context)
         job = replace(self._job, output=str(Path(page).absolute()) if page else "")
-        try:
-            job = self._with_layers(job, feedback)
-            job.validate()
-            with open_worker(self._python) as worker:
-                result = worker.run(job, FeedbackReport(feedback), feedback.isCanceled)
-        except Cancelled:
-            feedback.pushInfo(tr("Cancelled: nothing was written."))
-            return {}
-        except TilehawkError as problem:
-            raise QgsProcessingException(tr_core(problem)) from problem
+        job = self._with_layers(job, feedback)
+        job.validate()
+        result = self.run_job(job, feedback)
         table = self._write_table(values, context, result)
         overall = result["overall"]
         found = tr("F1 {f1:.3f}, precision {precision:.3f}, recall {recall:.3f} at IoU {iou:g}, score {threshold:.2f}")
@@ -144,7 +115,6 @@ class EvaluateAlgorithm(WorkerAlgorithm):
 
     def take(self, values: dict[str, Any], context: QgsProcessingContext) -> None:
         """Take layers and settings; the layers' files are made in the run."""
-        self._python = find_python(read_settings())
         self._detected = LayerFile(self, values, "DETECTED", context)
         self._truth = LayerFile(self, values, "TRUTH", context)
         self._area = LayerFile(self, values, "AREA", context)
@@ -172,10 +142,10 @@ class EvaluateAlgorithm(WorkerAlgorithm):
     def _with_layers(self, job: EvaluateJob, feedback: QgsProcessingFeedback) -> EvaluateJob:
         job = replace(
             job,
-            detections=self._detected.path(_scratch("detections.gpkg"), feedback),
-            truth=self._truth.path(_scratch("truth.gpkg"), feedback),
+            detections=self._detected.path(self.scratch("detections.gpkg"), feedback),
+            truth=self._truth.path(self.scratch("truth.gpkg"), feedback),
         )
-        return replace(job, area=self._area.path(_scratch("area.gpkg"), feedback)) if self._area.given else job
+        return replace(job, area=self._area.path(self.scratch("area.gpkg"), feedback)) if self._area.given else job
 
     def _write_table(self, values: dict[str, Any], context: QgsProcessingContext, result: dict[str, Any]) -> str:
         fields = QgsFields()
@@ -256,7 +226,3 @@ def _parameters() -> list[QgsProcessingParameterDefinition]:
             tr("One page with curves, tables and pictures, to be read in any browser."),
         ),
     ]
-
-
-def _scratch(name: str) -> Path:
-    return Path(QgsProcessingUtils.generateTempFilename(name))

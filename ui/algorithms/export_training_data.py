@@ -9,8 +9,8 @@ from typing import Any
 from qgis.core import (
     QgsProcessing,
     QgsProcessingContext,
-    QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingOutputDefinition,
     QgsProcessingOutputNumber,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
@@ -21,11 +21,8 @@ from qgis.core import (
     QgsProcessingUtils,
 )
 
-from ...core.job.errors import Cancelled, InvalidJob, TilehawkError
+from ...core.job.errors import InvalidJob
 from ...core.job.label_jobs import CHIP_FORMATS, ExportJob
-from ..environment import find_python, open_worker
-from ..settings import read_settings
-from ..told import tr_core
 from ..wording import tr
 from .definitions import (
     DOUBLE,
@@ -40,81 +37,60 @@ from .definitions import (
     told,
 )
 from .layer_files import LayerFile
-from .reporting import FeedbackReport
 from .sources import raster_source
-from .worker_algorithm import WorkerAlgorithm
+from .worker_algorithm import Words, WorkerAlgorithm
 
 
 class ExportTrainingDataAlgorithm(WorkerAlgorithm):
     """Cuts a labelled raster into chips that other programs train on."""
 
+    identifier, group_id = "exporttrainingdata", "training"
     help_page = "train#export"
 
-    def name(self) -> str:
-        """Identifier within the provider."""
-        return "exporttrainingdata"
-
-    def displayName(self) -> str:
-        """Name in the toolbox."""
-        return tr("Export training data")
-
-    def group(self) -> str:
-        """Group in the toolbox."""
-        return tr("Training")
-
-    def groupId(self) -> str:
-        """Identifier of the group."""
-        return "training"
-
-    def tags(self) -> list[str]:
-        """Words that find it in the toolbox."""
-        words = tr(
-            "chips,tiles,labels,annotations,COCO,Pascal VOC,YOLO,KITTI,ArcGIS,deep learning,dataset,object detection"
-        )
-        return words.split(",")
-
-    def shortDescription(self) -> str:
-        """Tool tip in the toolbox."""
-        return tr("Cuts a raster into image chips with their labels, in the formats that other programs train on.")
-
-    def shortHelpString(self) -> str:
-        """Text beside the parameters."""
-        return tr(
-            "<p>Cuts a raster into image chips and writes with each the boxes of the objects on it, in the format of "
-            "ArcGIS, COCO, Pascal VOC, YOLO, KITTI, or as a table (CSV).</p>"
-            "<p>Tilehawk's own training needs no chips: <i>Train a model</i> reads raster and layer directly. Chips "
-            "are for other programs, and for passing labels on; <i>Train a model</i> reads all these formats, too.</p>"
-            "<p>Give the area in which <b>every</b> object is drawn, if that is not the whole raster: ground outside "
-            "of it is left blank, for an object without a box there would be learnt as background.</p>"
-            "<p>Chips are GeoTIFFs with the values, bands and place of the raster. They are written one by one: "
-            "neither the raster nor the layer needs to fit into memory as images.</p>"
+    def words(self) -> Words:
+        """What the toolbox says of it."""
+        return Words(
+            title=tr("Export training data"),
+            tags=tr(
+                "chips,tiles,labels,annotations,COCO,Pascal VOC,YOLO,KITTI,ArcGIS,deep learning,dataset,object "
+                "detection"
+            ),
+            short=tr("Cuts a raster into image chips with their labels, in the formats that other programs train on."),
+            help=tr(
+                "<p>Cuts a raster into image chips and writes with each the boxes of the objects on it, in the format "
+                "of ArcGIS, COCO, Pascal VOC, YOLO, KITTI, or as a table (CSV).</p>"
+                "<p>Tilehawk's own training needs no chips: <i>Train a model</i> reads raster and layer directly. "
+                "Chips are for other programs, and for passing labels on; <i>Train a model</i> reads all these "
+                "formats, too.</p>"
+                "<p>Give the area in which <b>every</b> object is drawn, if that is not the whole raster: ground "
+                "outside of it is left blank, for an object without a box there would be learnt as background.</p>"
+                "<p>Chips are GeoTIFFs with the values, bands and place of the raster. They are written one by one: "
+                "neither the raster nor the layer needs to fit into memory as images.</p>"
+            ),
         )
 
-    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        """Define parameters and outputs."""
-        for parameter in _parameters():
-            self.addParameter(parameter)
-        self.addOutput(QgsProcessingOutputNumber("CHIPS", tr("Chips written")))
-        self.addOutput(QgsProcessingOutputNumber("OBJECTS", tr("Objects on them")))
+    def parameters(self) -> list[QgsProcessingParameterDefinition]:
+        """Make the parameters, in the order of the dialog."""
+        return _parameters()
 
-    def processAlgorithm(
+    def outputs(self) -> list[QgsProcessingOutputDefinition]:
+        """Make what it gives besides layers and files."""
+        return [
+            QgsProcessingOutputNumber("CHIPS", tr("Chips written")),
+            QgsProcessingOutputNumber("OBJECTS", tr("Objects on them")),
+        ]
+
+    def work(
         self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        """Run the job in a worker; give nothing when cancelled."""
+        """Run the job."""
         folder = Path(self.parameterAsString(values, "OUTPUT", context)).absolute()
         job = replace(self._job, output=str(folder))
-        try:
-            job = replace(job, labels=self._labels.path(_scratch("labels.gpkg"), feedback))
-            if self._area.given:
-                job = replace(job, area=self._area.path(_scratch("area.gpkg"), feedback))
-            job.validate()
-            with open_worker(self._python) as worker:
-                result = worker.run(job, FeedbackReport(feedback), feedback.isCanceled)
-        except Cancelled:
-            feedback.pushInfo(tr("Cancelled: nothing was written."))
-            return {}
-        except TilehawkError as problem:
-            raise QgsProcessingException(tr_core(problem)) from problem
+        job = replace(job, labels=self._labels.path(self.scratch("labels.gpkg"), feedback))
+        if self._area.given:
+            job = replace(job, area=self._area.path(self.scratch("area.gpkg"), feedback))
+        job.validate()
+        result = self.run_job(job, feedback)
         told_so = tr("{chips:,} chips with {objects:,} objects of the classes {classes}.")
         feedback.pushInfo(
             told_so.format(chips=result["chips"], objects=result["objects"], classes=", ".join(result["classes"]))
@@ -123,7 +99,6 @@ class ExportTrainingDataAlgorithm(WorkerAlgorithm):
 
     def take(self, values: dict[str, Any], context: QgsProcessingContext) -> None:
         """Take layers and settings; the layers' files are made in the run."""
-        self._python = find_python(read_settings())
         self._labels = LayerFile(self, values, "LABELS", context)
         self._area = LayerFile(self, values, "AREA", context)
         layer = self.parameterAsRasterLayer(values, "INPUT", context)
@@ -222,7 +197,3 @@ def _target(value: Any) -> str:
     if isinstance(value, str) and value not in ("", QgsProcessing.TEMPORARY_OUTPUT):
         return str(Path(value).absolute())
     return str(Path(QgsProcessingUtils.tempFolder()) / "chips")
-
-
-def _scratch(name: str) -> Path:
-    return Path(QgsProcessingUtils.generateTempFilename(name))

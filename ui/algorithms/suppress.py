@@ -11,95 +11,67 @@ from qgis.core import (
     QgsMapLayer,
     QgsMapLayerStyle,
     QgsProcessingContext,
-    QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
+    QgsProcessingOutputDefinition,
     QgsProcessingOutputNumber,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterVectorDestination,
-    QgsProcessingUtils,
 )
 
-from ...core.job.errors import Cancelled, InvalidJob, TilehawkError
+from ...core.job.errors import InvalidJob
 from ...core.job.suppress_job import SuppressJob
-from ..environment import find_python, open_worker
-from ..settings import read_settings
-from ..told import tr_core
 from ..wording import tr
 from .definitions import DOUBLE, POLYGONS, field, number, told
 from .detect_job import refuse_open_target, target_path
 from .layer_files import LayerFile
-from .reporting import FeedbackReport
-from .worker_algorithm import WorkerAlgorithm
+from .worker_algorithm import Words, WorkerAlgorithm
 
 
 class SuppressAlgorithm(WorkerAlgorithm):
     """Keeps of objects that cover one another the best, per class and then across classes."""
 
+    identifier, group_id = "nonmaximumsuppression", "detection"
     help_page = "results#suppression"
 
-    def name(self) -> str:
-        """Identifier within the provider."""
-        return "nonmaximumsuppression"
-
-    def displayName(self) -> str:
-        """Name in the toolbox."""
-        return tr("Non maximum suppression")
-
-    def group(self) -> str:
-        """Group in the toolbox."""
-        return tr("Detection")
-
-    def groupId(self) -> str:
-        """Identifier of the group."""
-        return "detection"
-
-    def tags(self) -> list[str]:
-        """Words that find it in the toolbox."""
-        return tr("nms,duplicates,overlap,detections,boxes,clean,deep learning").split(",")
-
-    def shortDescription(self) -> str:
-        """Tool tip in the toolbox."""
-        return tr("Removes objects that were found twice: of polygons that cover one another only the best stays.")
-
-    def shortHelpString(self) -> str:
-        """Text beside the parameters."""
-        return tr(
-            "<p>Removes objects that were found twice. Of polygons that overlap more than you allow, only the one with "
-            "the higher score stays: first among objects of one class, then among all that are left.</p>"
-            "<p>Overlap is intersection over union: 0 where two polygons do not meet, 1 where they are the same. "
-            "Detections of several models or several images can be merged into one layer and cleaned so.</p>"
-            "<p>What <i>Detect objects</i> writes is clean already. All fields of the layer stay.</p>"
+    def words(self) -> Words:
+        """What the toolbox says of it."""
+        return Words(
+            title=tr("Non maximum suppression"),
+            tags=tr("nms,duplicates,overlap,detections,boxes,clean,deep learning"),
+            short=tr("Removes objects that were found twice: of polygons that cover one another only the best stays."),
+            help=tr(
+                "<p>Removes objects that were found twice. Of polygons that overlap more than you allow, only the one "
+                "with the higher score stays: first among objects of one class, then among all that are left.</p>"
+                "<p>Overlap is intersection over union: 0 where two polygons do not meet, 1 where they are the same. "
+                "Detections of several models or several images can be merged into one layer and cleaned so.</p>"
+                "<p>What <i>Detect objects</i> writes is clean already. All fields of the layer stay.</p>"
+            ),
         )
 
-    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        """Define parameters and outputs."""
-        for parameter in _parameters():
-            self.addParameter(parameter)
-        for name, description in (
-            ("OBJECT_COUNT", tr("Objects left")),
-            ("DROPPED", tr("Objects dropped for a better one of their class")),
-            ("DROPPED_ACROSS", tr("Objects dropped for a better one of any class")),
-            ("SECONDS", tr("Duration (s)")),
-        ):
-            self.addOutput(QgsProcessingOutputNumber(name, description))
+    def parameters(self) -> list[QgsProcessingParameterDefinition]:
+        """Make the parameters, in the order of the dialog."""
+        return _parameters()
 
-    def processAlgorithm(
+    def outputs(self) -> list[QgsProcessingOutputDefinition]:
+        """Make what it gives besides layers and files."""
+        return [
+            QgsProcessingOutputNumber("OBJECT_COUNT", tr("Objects left")),
+            QgsProcessingOutputNumber("DROPPED", tr("Objects dropped for a better one of their class")),
+            QgsProcessingOutputNumber("DROPPED_ACROSS", tr("Objects dropped for a better one of any class")),
+            QgsProcessingOutputNumber("SECONDS", tr("Duration (s)")),
+        ]
+
+    def work(
         self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        """Run the job in a worker; give nothing when cancelled."""
+        """Run the job; its layer takes the style of the one it was made of."""
         target = self.parameterAsOutputLayer(values, "OUTPUT", context)
-        copy = Path(QgsProcessingUtils.generateTempFilename("objects.gpkg"))
+        copy = self.scratch("objects.gpkg")
         try:
             job = replace(self._job, layer=self._layer.path(copy, feedback), output=str(Path(target).absolute()))
-            with open_worker(self._python) as worker:
-                result = worker.run(job, FeedbackReport(feedback), feedback.isCanceled)
-        except Cancelled:
-            feedback.pushInfo(tr("Cancelled: nothing was written."))
-            return {}
-        except TilehawkError as problem:
-            raise QgsProcessingException(tr_core(problem)) from problem
+            result = self.run_job(job, feedback)
         finally:
             copy.unlink(missing_ok=True)
         dropped = result["dropped"] + result["dropped_across"]
@@ -118,7 +90,6 @@ class SuppressAlgorithm(WorkerAlgorithm):
 
     def take(self, values: dict[str, Any], context: QgsProcessingContext) -> None:
         """Take the layer with its style, and the job as far as it is known."""
-        self._python = find_python(read_settings())
         self._layer = LayerFile(self, values, "INPUT", context)
         if not self._layer.given:
             raise InvalidJob(tr("Choose a layer of polygons."))
@@ -128,7 +99,7 @@ class SuppressAlgorithm(WorkerAlgorithm):
             self._style = QgsMapLayerStyle()
             self._style.readFromLayer(layer)
         job = SuppressJob(
-            layer=self._python,  # a file that exists stands for the layer, which may be written only in the run
+            layer=self.python,  # a file that exists stands for the layer, which may be written only in the run
             output=target_path(values.get("OUTPUT"), context),
             overlap=self.real(values, "OVERLAP", context),
             across=self.real(values, "ACROSS", context),
