@@ -6,6 +6,8 @@ import select
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -15,15 +17,33 @@ def say(**event: object) -> None:
     print(json.dumps(event), flush=True)
 
 
-def work(seconds: float) -> bool:
-    """Work so long, with signs of life; False where asked to stop."""
+def work(seconds: float, deaf: bool) -> bool:
+    """Work so long, or until there is a file `finish`, with signs of life; False where asked to stop, unless deaf."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and not (HERE / "finish").exists():
         done = 1 - (end - time.monotonic()) / seconds
         say(event="progress", done=done, text="Looking at tiles", seconds_left=end - time.monotonic())
-        if select.select([sys.stdin], [], [], 0.1)[0]:
+        if deaf:
+            time.sleep(0.1)
+        elif select.select([sys.stdin], [], [], 0.1)[0]:
             return False  # a cancel line, or the end of whoever asked
     return True
+
+
+@contextmanager
+def unfinished(job: dict) -> Iterator[None]:
+    """Have a file and a folder beside a detection's output, as the worker does, for as long as it works."""
+    if job["job"] != "detect":
+        yield
+        return
+    output = Path(job["output"])
+    part, parts = output.with_name(f".{output.name}.{os.getpid()}.part"), output.with_name(f"{output.name}.partial")
+    part.write_text("half of it")
+    parts.mkdir(exist_ok=True)
+    (parts / "job.json").write_text(json.dumps({"pid": os.getpid(), "job": job}))
+    yield
+    part.unlink()
+    shutil.rmtree(parts)
 
 
 def survey(job: dict) -> None:
@@ -43,11 +63,24 @@ def survey(job: dict) -> None:
 
 def train(job: dict) -> None:
     """Say what a training says that gets better for three epochs."""
+    x, y = 480000.0, 3760000.0  # the top left of the test raster
+    sample = {
+        "image": job["rasters"][0] if job["rasters"] else "",
+        "crs": None,
+        "extent": [x, y - 48, x + 48, y],
+        "truth": [[x + 6, y - 12, x + 12, y - 6]],
+    }
     for epoch in (1, 2, 3):
+        boxes = [[x + 6 + i, y - 12, x + 12 + i, y - 6] for i in range(epoch)]
+        say(event="sample", boxes=boxes, scores=[0.3 * i + 0.3 for i in range(epoch)], labels=[0] * epoch, **sample)
         figures = {"ap30": 0.3 * epoch, "ap50": 0.25 * epoch, "f1": 0.2 * epoch, "threshold": 0.4}
         say(event="epoch", epoch=epoch, focal_loss=1 / epoch, box_loss=0.5 / epoch, **figures)
-    Path(job["output"]).write_bytes(b"weights")
-    say(event="result", output=job["output"], metrics=figures, history=[], seconds=75)
+    trained = json.loads((HERE / "plan.json").read_text()).get("trained", {})
+    output = trained.get("output", job["output"])
+    Path(output).write_bytes(b"weights")
+    Path(output).with_suffix(".html").write_text("report")
+    figures["compared"] = trained.get("compared")
+    say(event="result", output=output, kept=trained.get("kept"), metrics=figures, history=[], seconds=75)
 
 
 def evaluate(job: dict) -> None:
@@ -102,7 +135,9 @@ def main() -> None:
             say(event="notice", text=text, level=level)
         if plan["boxes"]:
             say(event="boxes", boxes=plan["boxes"], scores=[0.9] * len(plan["boxes"]), labels=[0] * len(plan["boxes"]))
-        if not work(plan["seconds"]):
+        with unfinished(job):
+            done = work(plan["seconds"], plan["deaf"])
+        if not done:
             say(event="error", kind="Cancelled", text="Cancelled.")
             continue
         if plan["error"]:

@@ -99,6 +99,8 @@ def test_run_gives_the_model_and_its_figures(algorithm, values, context, stand_i
         "THRESHOLD": 0.4,
         "SECONDS": 75,
         "TRAINED": "AP50 0.75, F1 0.60 at threshold 0.40, in 75 s",
+        "COMPARED": "",
+        "KEPT": "",
     }
     assert results["TRAINED"] in feedback.textLog()
 

@@ -117,6 +117,8 @@ def _job(algorithm: WorkerAlgorithm, values: dict[str, Any], context: QgsProcess
         device=algorithm.parameterAsEnumString(values, "DEVICE", context),
         resume=algorithm.parameterAsBoolean(values, "RESUME", context),
         start_from=_start(text("START_FROM", context)),
+        mix=algorithm.parameterAsBoolean(values, "MIX", context),
+        overwrite=algorithm.parameterAsBoolean(values, "OVERWRITE", context),
     )
 
 

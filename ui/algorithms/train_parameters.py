@@ -97,6 +97,13 @@ def _model() -> list[QgsProcessingParameterDefinition]:
             ),
         ),
         told(
+            QgsProcessingParameterBoolean("MIX", tr("Keep learning from the earlier samples"), defaultValue=True),
+            tr(
+                "Where the model to start from says what it was trained on, those labels are learnt from, too: else it "
+                "forgets what the new ones do not show. What tested it goes on to test."
+            ),
+        ),
+        told(
             QgsProcessingParameterEnum(
                 "BACKBONE", tr("Backbone"), options=list(BACKBONES), defaultValue="resnet50", usesStaticStrings=True
             ),
@@ -165,6 +172,15 @@ def _training() -> list[QgsProcessingParameterDefinition]:
         told(
             QgsProcessingParameterBoolean("RESUME", tr("Go on with an interrupted training"), defaultValue=False),
             tr("Where the same training was cancelled or died: it goes on from its last checkpoint."),
+        ),
+        told(
+            QgsProcessingParameterBoolean(
+                "OVERWRITE", tr("Replace an old model even by a worse one"), defaultValue=False
+            ),
+            tr(
+                "Otherwise a model of the same name is replaced only where the new one is as good on the test area; "
+                "else the new one is saved beside it."
+            ),
         ),
         told(
             number("SEED", tr("Seed"), INTEGER, 0, 2**31 - 1, TrainJob.seed),

@@ -36,6 +36,11 @@ class TrainingCurve(QWidget):
         self._losses.append(float(event["focal_loss"]) + float(event["box_loss"]))
         self.update()
 
+    @property
+    def rounds(self) -> int:
+        """Number of rounds so far."""
+        return len(self._precisions)
+
     def best(self) -> int | None:
         """Epoch, from 1, of the highest average precision; the last of equals, None before the first."""
         if not self._precisions:
@@ -49,8 +54,10 @@ class TrainingCurve(QWidget):
         return QSize(24 * line, round(LINES_HIGH * line))
 
     def minimumSizeHint(self) -> QSize:
-        """Half as large as it would like to be."""
-        return self.sizeHint() / 2
+        """Half as large as it would like to be, and wide enough for the legend."""
+        line = self.fontMetrics().height()
+        legend = sum(self.fontMetrics().horizontalAdvance(name) + 2.8 * line for name in self._names)
+        return (self.sizeHint() / 2).expandedTo(QSize(round(legend + 2.4 * line), 0))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint axes, lines and legend; called by Qt."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import (
     QApplication,
     QDialogButtonBox,
+    QHBoxLayout,
     QLabel,
     QPushButton,
     QStackedWidget,
@@ -19,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ...core.job.errors import TilehawkError
 from ...core.job.events import Event
 from ..algorithm_dialog import AlgorithmDialog
 from ..algorithm_run import AlgorithmRun
@@ -29,10 +32,13 @@ from ..wording import duration, tr
 from .curve import TrainingCurve
 from .form import TrainForm
 from .questions import survey_question
+from .replacement import replace_model
+from .sample_view import SampleView
 from .survey_card import SurveyCard
 
 ALGORITHM = "tilehawk:train"
 FORM, WATCHING = 0, 1
+Button = tuple[str, str, Callable[[], None]]  # of a message: what is on it, what that means, what it does
 
 
 class TrainDialog(AlgorithmDialog):
@@ -53,9 +59,10 @@ class TrainDialog(AlgorithmDialog):
         self.setObjectName("tilehawkTrainDialog")
         self.setWindowTitle(tr("Train a model"))
         self.setWindowIcon(icon("train"))
-        self._model = ""
+        self._model = self._kept = ""
         self.curve = TrainingCurve(tr("Average precision (IoU 0.5)"), tr("Loss"))
         self.curve.setToolTip(tr("On the labels set aside for choosing; the ring is the round that is kept"))
+        self.sample = SampleView()
         self.facts = QLabel()
         self.facts.setWordWrap(True)
         self.facts.setToolTip(tr("What the training has said"))
@@ -110,6 +117,7 @@ class TrainDialog(AlgorithmDialog):
         run.start()
         self.close_worker()
         self.curve.clear()
+        self.sample.clear()
         self.facts.setText("")
         self.status.setText(tr("Reading the labels…"))
         return run
@@ -124,7 +132,9 @@ class TrainDialog(AlgorithmDialog):
             super()._ask()
 
     def _take(self, event: Event) -> None:
-        if event["event"] == "epoch":
+        if event["event"] == "sample":
+            self.sample.show_sample(event, self.curve.rounds + 1)
+        elif event["event"] == "epoch":
             self.curve.add(event)
             self.facts.setText(
                 tr("Round {epoch}: AP50 {ap50:.2f}, F1 {f1:.2f}. Best so far: round {best}.").format(
@@ -140,20 +150,44 @@ class TrainDialog(AlgorithmDialog):
         QApplication.alert(self._iface.mainWindow())
 
     def _show_success(self, _: str) -> None:
-        self._model = self._run.results["OUTPUT"]
+        results = self._run.results
+        self._model, self._kept = results["OUTPUT"], results["KEPT"]
         took = duration(self._run.seconds)
-        item = self.messages.createMessage(
-            tr("The model is trained"), tr("{trained} ({took})").format(trained=self._run.results["TRAINED"], took=took)
-        )
-        for text, tooltip, act in (
+        if results["COMPARED"]:
+            self.facts.setText(results["COMPARED"])
+        self._tell(
+            tr("The model is trained"),
+            tr("{trained} ({took})").format(trained=results["TRAINED"], took=took),
+            Qgis.MessageLevel.Success,
             (tr("Detect with this model"), tr("Open Detect objects with it"), self._ask_detection),
             (tr("Open report"), tr("Curves, figures and pictures of what it finds and misses"), self._open_report),
-        ):
-            button = QPushButton(text)
+        )
+        if self._kept:
+            self._tell(
+                tr("The old model is kept"),
+                tr("The new one is '{name}'.").format(name=Path(self._model).name),
+                Qgis.MessageLevel.Warning,
+                (tr("Replace the old one"), tr("Let the new model take its place all the same"), self._replace_old),
+            )
+
+    def _tell(self, title: str, text: str, level: Qgis.MessageLevel, *buttons: Button) -> None:
+        """Show a message with buttons."""
+        item = self.messages.createMessage(title, text)
+        for name, tooltip, act in buttons:
+            button = QPushButton(name)
             button.setToolTip(tooltip)
             button.clicked.connect(act)
             item.layout().addWidget(button)
-        self.messages.pushWidget(item, Qgis.MessageLevel.Success, 0)
+        self.messages.pushWidget(item, level, 0)
+
+    def _replace_old(self) -> None:
+        try:
+            replace_model(Path(self._model), Path(self._kept))
+        except TilehawkError as problem:
+            self._warn(str(problem))
+            return
+        self._model, self._kept = self._kept, ""
+        self.messages.popWidget()
 
     def _show_cancelled(self) -> None:
         self.status.setText(tr("Cancelled. Train again with 'Go on with an interrupted training' under Advanced."))
@@ -180,6 +214,10 @@ class TrainDialog(AlgorithmDialog):
     def _curve_and_facts(self) -> QWidget:
         watching, layout = QWidget(), QVBoxLayout()
         watching.setLayout(layout)
-        layout.addWidget(self.curve, 1)
+        both = QHBoxLayout()
+        both.setSpacing(12)
+        both.addWidget(self.curve, 3)
+        both.addWidget(self.sample, 2)
+        layout.addLayout(both, 1)
         layout.addWidget(self.facts)
         return watching

@@ -9,8 +9,8 @@ from qgis.core import Qgis, QgsMapLayer, QgsProcessingAlgorithm, QgsProject, Qgs
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLineEdit, QSpinBox
 
-from ...core.job.card import BACKBONES
-from ...core.job.errors import InvalidJob
+from ...core.job.card import BACKBONES, read_card
+from ...core.job.errors import InvalidJob, ModelError
 from ...core.job.train_job import KNOWN_STARTS, TrainJob
 from ..models import model_files, model_title
 from ..settings import read_settings
@@ -26,7 +26,7 @@ class TrainForm(StepForm):
     def __init__(self, algorithm: QgsProcessingAlgorithm, canvas: QgsMapCanvas) -> None:
         """`algorithm` must live as long as the form: its parameter definitions are used."""
         followed = ("INPUT", "LABELS", "CLASS_FIELD", "CLASS_NAME", "POINT_SIZE")
-        super().__init__(algorithm, canvas, [*followed, "TITLE"])
+        super().__init__(algorithm, canvas, [*followed, "MIX", "TITLE"])
         self.start = self._make_start()
         self.backbone = QComboBox()
         self.backbone.addItems([f"ResNet-{name[6:]}" for name in BACKBONES])
@@ -53,12 +53,13 @@ class TrainForm(StepForm):
         self.add_step(
             tr("2 · Model"),
             ("START_FROM", tr("Start from"), self.start),
+            ("MIX", "", self._parameters["MIX"]),
             ("BACKBONE", tr("Backbone"), self.backbone),
             ("EPOCHS", tr("Train for"), length),
         )
         self.add_step(tr("3 · Result"), ("TITLE", tr("Title"), self.title), ("OUTPUT", tr("Save to"), self.output))
         self.end_steps(tr("Good as they are for most labels"))
-        for name in followed:
+        for name in (*followed, "MIX"):
             self._parameters.changed(name, self._follow)
         self._follow()
 
@@ -150,10 +151,14 @@ class TrainForm(StepForm):
         return epochs, until, row
 
     def _follow(self, *_: object) -> None:
-        """Show what the choices need: a class name without a field, a size for points, a backbone without a model."""
+        """Show what the choices need: a class name without a field, a size for points, a backbone without a model.
+
+        Where a model says what it was trained on, also whether to go on learning from that.
+        """
         labels = self._layer("LABELS")
         self._show_row("CLASS_NAME", not self._parameters.value("CLASS_FIELD"))
         self._show_row("POINT_SIZE", labels is not None and labels.geometryType() == Qgis.GeometryType.Point)
+        self._show_row("MIX", _tells_sources(self.start.currentData()))
         self._show_row("BACKBONE", self.start.currentData() in ("", "imagenet"))
         self._tell()
 
@@ -165,3 +170,11 @@ class TrainForm(StepForm):
     def _show_row(self, name: str, shown: bool) -> None:
         for widget in self._rows[name]:
             widget.setVisible(shown)
+
+
+def _tells_sources(start: str | None) -> bool:
+    """Whether a model says where the samples lie that it was trained on."""
+    try:
+        return bool(start) and start not in KNOWN_STARTS and bool(read_card(start).training.get("sources"))
+    except ModelError:
+        return False

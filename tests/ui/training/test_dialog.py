@@ -1,14 +1,17 @@
 """The Train dialog: what the form asks for, and how a training is shown from start to end."""
 
+from dataclasses import replace
+
 import pytest
 from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QPushButton
 from tilehawk.core.job.train_job import SurveyJob, TrainJob
+from tilehawk.ui.algorithms.training_words import comparison_words
 from tilehawk.ui.training.dialog import TrainDialog
 
-from tests.ui.scenery import CRS, ORIGIN, wait_until
+from tests.ui.scenery import CARD, CRS, ORIGIN, wait_until, write_card
 
 
 def layer_of(kind, *points, field="kind"):
@@ -56,6 +59,8 @@ def test_a_training_from_start_to_end(dialog, stand_in, tmp_path):
     assert not dialog.run_button.isVisible()
     wait_until(lambda: dialog.back_button.isVisible())
     assert dialog.curve.best() == 3
+    assert dialog.sample.round == 3
+    assert dialog.sample.image is not None
     assert "Round 3: AP50 0.75, F1 0.60. Best so far: round 3." in dialog.facts.text()
     (job,) = (job for job in stand_in.jobs() if isinstance(job, TrainJob))
     assert job.output == str(tmp_path / "mine.safetensors")
@@ -139,3 +144,61 @@ def test_the_dialog_comes_back_from_the_map_with_its_raster(dialog, qgis_iface, 
     qgis_iface.mapCanvas().unsetMapTool(qgis_iface.mapCanvas().mapTool())
     wait_until(dialog.isVisible)
     assert dialog.form.parameters()["INPUT"] == raster_layer.id()
+
+
+WORSE = {
+    "model": "mine.safetensors",
+    "images": 4,
+    "objects": 41,
+    "iou": 0.5,
+    "decides": "ap50",
+    "old": {"ap30": 0.9, "ap50": 0.84, "f1": 0.8, "found": 35, "wrong": 3},
+    "new": {"ap30": 0.9, "ap50": 0.71, "f1": 0.7, "found": 30, "wrong": 5},
+    "difference": {"ap30": 0.0, "ap50": -0.13, "f1": -0.1},
+    "intervals": {"ap50": [-0.2, -0.05]},
+}
+
+
+def test_a_worse_model_is_called_so_and_replaces_the_old_one_only_if_asked(dialog, stand_in, tmp_path):
+    old, new = tmp_path / "mine.safetensors", tmp_path / "mine-2.safetensors"
+    old.write_bytes(b"old weights")
+    (tmp_path / "mine.blocks.gpkg").write_bytes(b"old blocks")
+    stand_in.plan(trained={"output": str(new), "kept": str(old), "compared": WORSE})
+    click(dialog.run_button)
+    wait_until(lambda: dialog.back_button.isVisible())
+    assert dialog.facts.text() == (
+        "Worse than the old model: of 41 objects in the test area it finds 30 (before: 35), and 5 of its detections "
+        "are wrong (before: 3). AP50 0.71 (before: 0.84)."
+    )
+    assert "mine-2.safetensors" in dialog.messages.currentItem().text()
+    assert old.read_bytes() == b"old weights"
+    (button,) = [button for button in dialog.findChildren(QPushButton) if button.text() == "Replace the old one"]
+    click(button)
+    assert old.read_bytes() == b"weights"
+    assert (tmp_path / "mine.html").read_text() == "report"
+    assert not new.exists()
+    assert not (tmp_path / "mine.blocks.gpkg").exists()
+    assert dialog._model == str(old)
+
+
+def test_a_comparison_in_words():
+    equal = {**WORSE, "difference": {"ap50": 0.0}, "new": WORSE["old"]}
+    assert comparison_words(equal).startswith("As good as the old model: of 41 objects in the test area it finds 35 ")
+    better = {**WORSE, "difference": {"ap50": 0.02}, "intervals": {"ap50": [-0.01, 0.05]}}
+    assert comparison_words(better).startswith("Better than the old model: ")
+    assert comparison_words(better).endswith(" The difference may be chance.")
+    assert comparison_words(None) == ""
+
+
+def test_earlier_samples_are_asked_for_where_the_start_tells_of_some(dialog, stand_in, tmp_path):
+    assert not shown(dialog, "MIX")
+    card = replace(CARD, training={"sources": [{"source": {}}]})
+    dialog.form.set_start(str(write_card(tmp_path / "told.safetensors", card)))
+    assert shown(dialog, "MIX")
+    dialog.form.set_value("MIX", False)
+    click(dialog.run_button)
+    wait_until(lambda: dialog.back_button.isVisible())
+    (job,) = (job for job in stand_in.jobs() if isinstance(job, TrainJob))
+    assert (job.mix, job.overwrite) == (False, False)
+    dialog.form.set_start(str(write_card(tmp_path / "quiet.safetensors", CARD)))
+    assert not shown(dialog, "MIX")
