@@ -143,7 +143,7 @@ class AlgorithmDialog(QDialog):
             question = self._question()
         except TilehawkError as problem:
             self._asked = 0
-            self.card.show_problem(str(problem))
+            self.card.show_problem(tr_core(problem))
             return
         self._asked = self.warm.ask(self.asks, question)
 
