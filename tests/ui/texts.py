@@ -1,6 +1,6 @@
 """The texts of ui that are translated, and what a catalogue lacks or no longer needs.
 
-texts.py de     prints what resources/translations/de.json lacks, as JSON to fill in, and what is obsolete
+texts.py de     prints what de.json and core/de.json in resources/translations lack, and what is obsolete
 """
 
 import ast
@@ -34,14 +34,25 @@ def marks(text: str) -> list[str]:
     return sorted(re.findall(r"\{[^}]*\}|</?\w+[^>]*>|&\w+;", text))
 
 
-def catalogue(language: str) -> dict[str, str]:
-    """Read a language's catalogue; empty where there is none."""
-    path = CATALOGUES / f"{language}.json"
+def catalogue(language: str, part: str = "") -> dict[str, str]:
+    """Read a language's catalogue, or that of a part (`core`); empty where there is none."""
+    path = CATALOGUES / part / f"{language}.json"
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
-if __name__ == "__main__":
-    known, wanted = catalogue(sys.argv[1]), texts()
+def difference(known: dict[str, str], wanted: list[str]) -> dict[str, object]:
+    """What a catalogue lacks, to be filled in, and what in it is obsolete."""
     lacking = {text: "" for text in wanted if not known.get(text)}
-    obsolete = [text for text in known if text not in set(wanted)]
-    print(json.dumps({"lacking": lacking, "obsolete": obsolete}, ensure_ascii=False, indent=1))
+    return {"lacking": lacking, "obsolete": [text for text in known if text not in set(wanted)]}
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    from tests.ui.core_texts import core
+
+    language = sys.argv[1]
+    found = {
+        f"{language}.json": difference(catalogue(language), texts()),
+        f"core/{language}.json": difference(catalogue(language, "core"), list(core().templates)),
+    }
+    print(json.dumps(found, ensure_ascii=False, indent=1))
