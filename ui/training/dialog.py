@@ -28,6 +28,7 @@ from ..algorithm_run import AlgorithmRun
 from ..branding import icon
 from ..parameter_widgets import project_context
 from ..warm_worker import MakeJob
+from ..told import tr_core
 from ..wording import duration, tr
 from .curve import TrainingCurve
 from .form import TrainForm
@@ -184,7 +185,7 @@ class TrainDialog(AlgorithmDialog):
         try:
             replace_model(Path(self._model), Path(self._kept))
         except TilehawkError as problem:
-            self._warn(str(problem))
+            self._warn(tr_core(problem))
             return
         self._model, self._kept = self._kept, ""
         self.messages.popWidget()
