@@ -27,12 +27,13 @@ from ..algorithm_dialog import AlgorithmDialog
 from ..algorithm_run import AlgorithmRun
 from ..branding import icon
 from ..parameter_widgets import project_context
-from ..warm_worker import MakeJob
 from ..told import tr_core
+from ..warm_worker import MakeJob
 from ..wording import duration, tr
+from .augmentation_view import VERSIONS, AugmentationDialog
 from .curve import TrainingCurve
 from .form import TrainForm
-from .questions import survey_question
+from .questions import augment_question, survey_question
 from .replacement import replace_model
 from .sample_view import SampleView
 from .survey_card import SurveyCard
@@ -82,6 +83,11 @@ class TrainDialog(AlgorithmDialog):
         self.buttons.button(QDialogButtonBox.StandardButton.Close).setToolTip(
             tr("Close this window; a running training goes on")
         )
+        self.versions: AugmentationDialog | None = None
+        self._versions_asked = 0
+        self.form.versions_asked.connect(self.show_versions)
+        self.warm.answered.connect(self._take_versions)
+        self.warm.failed.connect(self._miss_versions)
         self.pages = QStackedWidget()
         self.pages.addWidget(self._form_and_card())
         self.pages.addWidget(self._curve_and_facts())
@@ -95,6 +101,14 @@ class TrainDialog(AlgorithmDialog):
         self.form.set_labels(raster, labels)
         for name, value in parameters.items():
             self.form.set_value(name, value)
+
+    def show_versions(self) -> None:
+        """Open the window that shows what augmentation does to one of the samples."""
+        if self.versions is None:
+            self.versions = AugmentationDialog(self._ask_versions, self)
+        self.versions.show()
+        self.versions.raise_()
+        self.versions.begin()
 
     def stop(self) -> None:
         """End the training early and keep its best round."""
@@ -131,6 +145,23 @@ class TrainDialog(AlgorithmDialog):
     def _ask(self) -> None:
         if self.pages.currentIndex() == FORM:
             super()._ask()
+
+    def _ask_versions(self, place: float) -> None:
+        values = self.form.parameters(survey=True)
+        try:
+            question = augment_question(self._algorithm, values, project_context(), VERSIONS, place)
+        except TilehawkError as problem:
+            self.versions.show_problem(str(problem))
+            return
+        self._versions_asked = self.warm.ask("augment", question)
+
+    def _take_versions(self, number: int, answer: Any) -> None:
+        if number == self._versions_asked and self.versions is not None:
+            self.versions.show_versions(answer)
+
+    def _miss_versions(self, number: int, sentence: str) -> None:
+        if number == self._versions_asked and self.versions is not None and sentence:
+            self.versions.show_problem(sentence)
 
     def _take(self, event: Event) -> None:
         if event["event"] == "sample":
