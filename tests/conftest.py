@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MISSING = {"ui": "qgis", "core": "torch"}
+MISSING = {"ui": "qgis", "core": "torch", "qt6": "PyQt6"}
 
 left_out = {folder: module for folder, module in MISSING.items() if importlib.util.find_spec(module) is None}
 collect_ignore = sorted(left_out)
