@@ -17,7 +17,7 @@ from itertools import chain
 import numpy as np
 
 ROW_BOXES = 2  # height of a row in mean heights: higher rows compare more boxes, lower ones are entered more often
-MAX_CANDIDATES = 2_000_000  # compared at once; bounds memory to some 200 MB whatever the crowding
+MAX_CANDIDATES = 500_000  # compared at once; bounds memory to some 50 MB whatever the crowding
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
