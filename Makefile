@@ -34,7 +34,7 @@ demo: env ## draws a suburb, finds its pools through QGIS, maps and scores them 
 	@PYTHONPATH=. .venv/bin/python tests/demo/demo.py
 
 qgis: env ## opens QGIS with the plugin from this checkout, in a throwaway profile
-	@.venv/bin/python tests/demo/qgis_profile.py build/qgis build/demo/scene.tif build/demo/detections.gpkg
+	@.venv/bin/python tests/ui/installed.py build/qgis build/demo/scene.tif build/demo/detections.gpkg
 
 screenshots: env ## takes pictures of every window in a real QGIS into build/screenshots, and those of the help
 	@PYTHONPATH=. .venv/bin/python tests/ui/screenshots.py

@@ -7,7 +7,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from qgis_profile import make_profile, qgis_process
+
+from tests.ui.installed import make_profile, qgis_environment, qgis_process
 
 ROOT = Path(__file__).resolve().parents[1]
 BINARY = re.compile(r"tilehawk/resources/(models/[\w-]+\.safetensors|[\w/-]+\.(png|qm))")
@@ -65,5 +66,5 @@ def test_a_package_too_large_is_refused(tmp_path):
 def test_qgis_takes_it(archive, tmp_path):
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(tmp_path)
-    environment = make_profile(tmp_path / "profile", tmp_path / "tilehawk")
+    environment = qgis_environment(make_profile(tmp_path / "profile", tmp_path / "tilehawk"))
     assert "tilehawk:detect" in qgis_process(["list"], environment).split()

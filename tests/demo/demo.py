@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from qgis_profile import ROOT, make_profile, qgis_process
-
 from core.evaluate import evaluate
 from core.job.jobs import EvaluateJob
+from tests.ui.installed import ROOT, make_profile, qgis_environment, qgis_process
 
 MODEL = ROOT / "resources" / "models" / "swimming-pools.safetensors"
 QGIS_PYTHON = ROOT / ".venv-qgis" / "bin" / "python"
@@ -35,7 +34,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     scene = draw_scene(folder, options.size, options.seed)
     print("Looking for objects with qgis_process…", flush=True)
-    environment = make_profile(folder / "profile")
+    environment = qgis_environment(make_profile(folder / "profile"))
     outputs = detect(scene, options.model.resolve(), folder / "detections.gpkg", environment)
     draw_map(folder, scene, options.model.resolve(), environment)
     summary = summarise(scene, outputs)
@@ -77,7 +76,7 @@ def draw_map(folder: Path, scene: Path, model: Path, environment: dict[str, str]
     paths = (plugins, scene, folder / "detections.gpkg", model, folder / "map.png")
     script = Path(__file__).with_name("draw_map.py")
     command = [str(QGIS_PYTHON), str(script), *map(str, paths)]
-    subprocess.run(command, env={**environment, "QT_QPA_PLATFORM": "offscreen"}, check=True)
+    subprocess.run(command, env=environment, check=True)
 
 
 def summarise(scene: Path, outputs: dict[str, Any]) -> dict[str, Any]:
