@@ -22,7 +22,7 @@ from qgis.core import (
 
 from ..core.job.errors import InvalidJob
 from ..core.job.jobs import PreflightJob
-from .algorithms.fetching import is_online, map_units
+from .algorithms.fetching import is_online, is_picture, map_units
 from .algorithms.preparing import Prepared, make_files, plan_files, prepare
 from .algorithms.reporting import QuietFeedback
 from .warm_worker import Asked, MakeJob
@@ -54,9 +54,9 @@ def preflight_question(
         files = plan_files(prepared, QuietFeedback(given_up))
         fetch = {}
         if files.plan is not None:
-            online = is_online(prepared.raster.provider)
-            plan = files.plan
-            fetch = {"width": plan.width, "height": plan.height, "bytes": plan.download_bytes, "online": online}
+            provider, plan = prepared.raster.provider, files.plan
+            size = {"width": plan.width, "height": plan.height, "bytes": plan.download_bytes}
+            fetch = {**size, "online": is_online(provider), "drawn": is_picture(provider)}
 
         def answer(facts: dict[str, Any]) -> dict[str, Any]:
             return {**facts, "fetch": fetch} if fetch else facts

@@ -90,7 +90,7 @@ def _values(facts: dict[str, Any]) -> str:
     if "dtype" not in facts:
         return WAITING
     if "fetch" in facts:
-        return tr("as the layer is drawn")
+        return tr("as the layer is drawn") if facts["fetch"]["drawn"] else tr("as the layer gives them")
     nodata = facts["nodata"]
     return facts["dtype"] + (tr(", {value:g} is no data").format(value=nodata) if nodata is not None else "")
 
@@ -111,14 +111,14 @@ def _licence(fetch: dict[str, Any]) -> tuple[str, str]:
     size = tr("{width} × {height} pixels").format(width=f"{fetch['width']:,}", height=f"{fetch['height']:,}")
     if not fetch["online"]:
         return (
-            tr("The layer is no file: {size} of it are copied to one first.").format(size=size),
+            tr("What is needed of the layer, {size}, is written to a file first.").format(size=size),
             "",
         )
     return (
         tr("The picture comes from a server: {size}, about {n} MB.").format(
             size=size, n=f"{max(1, round(fetch['bytes'] / MEGABYTE)):,}"
         ),
-        tr("Make sure that its terms of use allow this."),
+        tr("It is kept beside the result. Make sure that its terms of use allow this."),
     )
 
 

@@ -55,12 +55,20 @@ def extent(raster_file):
 
 
 def plan_of(layer, extent, resolution_m=0.6, margin_px=0):
-    return plan_fetch(layer.dataProvider(), layer.name(), extent, resolution_m, margin_px, CONTEXT)
+    return plan_of_source(raster_source(layer), extent, resolution_m, margin_px)
+
+
+def plan_of_source(source, extent, resolution_m=0.6, margin_px=0):
+    return plan_fetch(source.provider, source.name, extent, resolution_m, margin_px, CONTEXT)
 
 
 def fetched(layer, plan, tmp_path, feedback=None):
+    return fetched_source(raster_source(layer), plan, tmp_path, feedback)
+
+
+def fetched_source(source, plan, tmp_path, feedback=None):
     """Fetch as a run does: with a copy of the provider, in a thread."""
-    source, outcome = raster_source(layer), []
+    outcome = []
 
     def work():
         try:

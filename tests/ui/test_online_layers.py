@@ -1,4 +1,4 @@
-"""A tile server's layer gives the file's own detections, and what it did not deliver is not taken for empty ground."""
+"""A server's layer gives the file's own detections, and what it did not deliver is not taken for empty ground."""
 
 import gc
 import os
@@ -11,6 +11,8 @@ from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsExpressionContext,
+    QgsExpressionContextUtils,
     QgsProcessingFeedback,
     QgsProject,
     QgsRasterLayer,
@@ -18,16 +20,23 @@ from qgis.core import (
     QgsReferencedRectangle,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QByteArray
+from qgis.PyQt.QtGui import QImage
 from tilehawk.core.job.worker import Worker
 from tilehawk.ui.algorithms import detect, fetching
+from tilehawk.ui.algorithms.preparing import picture_beside
 from tilehawk.ui.models import default_model
+from tilehawk.ui.results.origin import origin_of, raster_of
+from tilehawk.ui.results.picture import PictureFunction, object_picture
 
 from tests.ui.installed import ROOT
+from tests.ui.map_server import MapServer
 from tests.ui.test_real_worker import WORKER_PYTHON
 from tests.ui.tiles import HALF, TILE_PX, TileServer, resolution
 
 ZOOM = 18
 SIDE = 640
+OWN = {}  # the file's own detections
 pytestmark = pytest.mark.skipif(not WORKER_PYTHON.is_file(), reason="there is no worker's environment in .venv")
 
 
@@ -93,9 +102,58 @@ def web(server):
     return layer
 
 
+@pytest.fixture
+def inner(scene):
+    """All of the scene but its edge."""
+    file = QgsRasterLayer(str(scene))
+    return QgsReferencedRectangle(file.extent().buffered(-40), file.crs())
+
+
+@pytest.fixture
+def own(algorithm, context, server, scene, inner, tmp_path_factory):
+    """The file's own detections, looked for once."""
+    if not OWN:
+        OWN.update(run(algorithm, context, str(scene), inner, tmp_path_factory.mktemp("own") / "file.gpkg")[0])
+    return OWN
+
+
+@pytest.fixture(params=["wms", "wcs"])
+def service(request, server, scene):
+    """A layer of a map service that serves the scene, with its server."""
+    service = MapServer(scene)
+    layer = QgsRasterLayer(getattr(service, f"{request.param}_uri")(), "web", request.param)
+    assert layer.isValid()
+    QgsProject.instance().addMapLayer(layer)
+    yield layer, service
+    service.close()
+
+
 def in_mercator(layer):
     crs = QgsCoordinateReferenceSystem("EPSG:3857")
     return QgsCoordinateTransform(layer.crs(), crs, QgsProject.instance()).transformBoundingBox(layer.extent())
+
+
+def loaded(source):
+    """Open a result as a layer of the project."""
+    layer = QgsVectorLayer(source, "found")
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+def assert_chip_is_of(found, raster):
+    """The map tip's picture of the best object shows what the raster has there."""
+    best = max(found.getFeatures(), key=lambda feature: feature["score"])
+    context = QgsExpressionContext([QgsExpressionContextUtils.layerScope(found)])
+    context.setFeature(best)
+    function = PictureFunction()
+    address = function.func([], context, None, None)
+    function.close()
+    image = QImage.fromData(QByteArray.fromBase64(address.split(",")[1].encode()))
+    expected = object_picture(found, best, raster)
+    for x, y in ((80, 80), (20, 80), (80, 20), (140, 140)):
+        one, other = image.pixelColor(x, y), expected.pixelColor(x, y)
+        assert abs(one.lightness() - other.lightness()) < 40
+    assert image.size() == expected.size()
 
 
 def run(algorithm, context, raster, extent, target, **values):
@@ -144,14 +202,85 @@ def test_native_zoom_gives_the_files_own_detections(algorithm, context, server, 
     assert "Whether its terms allow that is yours to check" in log
 
 
-def test_reprojected_tiles_find_what_the_file_has(algorithm, context, web, scene, tmp_path):
-    file = QgsRasterLayer(str(scene))
-    extent = QgsReferencedRectangle(file.extent().buffered(-40), file.crs())
-    own, _ = run(algorithm, context, str(scene), extent, tmp_path / "file.gpkg")
-    fetched, _ = run(algorithm, context, web, extent, tmp_path / "web.gpkg")
-    expected, seen = boxes(own), boxes(fetched, file.crs())
+def test_reprojected_tiles_find_what_the_file_has(algorithm, context, web, own, inner, tmp_path):
+    fetched, _ = run(algorithm, context, web, inner, tmp_path / "web.gpkg")
+    expected, seen = boxes(own), boxes(fetched, inner.crs())
     assert len(expected) >= 15
     assert f1(seen, expected) >= 0.95
+
+
+def test_a_map_service_finds_what_the_file_has(algorithm, context, service, scene, own, inner, tmp_path):
+    layer, server = service
+    fetched, log = run(algorithm, context, layer, inner, tmp_path / "web.gpkg")
+    server.close()
+    expected, seen = boxes(own), boxes(fetched, inner.crs())
+    assert len(expected) >= 15
+    assert f1(seen, expected) >= 0.95
+    if layer.providerType() == "wcs":  # it has the file's pixels; of a WMS those of the model are asked for
+        assert [score for score, _ in seen] == pytest.approx([score for score, _ in expected])
+    assert fetched["NOT_EXAMINED_AREA"] == 0
+    assert "Whether its terms allow that is yours to check" in log
+
+    picture = tmp_path / "web_picture.tif"
+    assert f"kept beside the result: {picture}" in log
+    found = loaded(fetched["OUTPUT"])
+    assert raster_of(found, origin_of(found), QgsProject.instance()).source() == str(picture)
+    assert_chip_is_of(found, QgsRasterLayer(str(scene)))
+
+
+def test_what_a_map_service_fails_to_give_is_not_examined(algorithm, context, service, scene, tmp_path):
+    layer, server = service
+    answer = 500 if layer.providerType() == "wms" else "exception"
+    ground = QgsRasterLayer(str(scene)).extent()
+    server.answer_with = lambda box, times: answer if box[2] > ground.center().x() + 50 else None
+    south = QgsRectangle(ground.xMinimum(), ground.yMinimum(), ground.xMaximum(), ground.yMinimum() + 150)
+    found, log = run(algorithm, context, layer, QgsReferencedRectangle(south, layer.crs()), tmp_path / "gaps.gpkg")
+    assert "of the picture was not delivered by 'web'; it counts as not examined" in log
+    assert ("fails at the moment" if answer == 500 else "having its lunch") in log
+    gaps = QgsVectorLayer(f"{tmp_path / 'gaps.gpkg'}|layername=not_examined")
+    assert found["NOT_EXAMINED_AREA"] == pytest.approx(south.area() * 128 / SIDE, rel=0.2)
+    assert gaps.extent().xMaximum() == pytest.approx(ground.xMaximum(), abs=1)
+    assert len(boxes(found)) >= 5
+    assert all(box.center().x() < gaps.extent().xMinimum() + 5 for _, box in boxes(found))
+
+
+def test_a_failed_run_leaves_no_picture(algorithm, context, service, tmp_path):
+    layer, _ = service
+    target = tmp_path / "empty" / "web.gpkg"
+    target.parent.mkdir()
+    extent = QgsReferencedRectangle(layer.extent().buffered(-100), layer.crs())
+    with pytest.raises(Exception, match="tile"):
+        run(algorithm, context, layer, extent, target, TILE=70)  # no multiple of the network's stride
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_group_of_files_finds_what_one_file_has(algorithm, context, server, scene, own, inner, tmp_path):
+    """A mosaic: objects on the seam of two files are found whole. Its picture is found also where it is moved."""
+    half = SIDE // 2
+    group = QgsProject.instance().layerTreeRoot().addGroup("mosaic")
+    for name, left in (("west", 0), ("east", half)):
+        gdal.Translate(str(tmp_path / f"{name}.tif"), str(scene), srcWin=[left, 0, half, SIDE])
+        layer = QgsRasterLayer(str(tmp_path / f"{name}.tif"), name)
+        QgsProject.instance().addMapLayer(layer, False)
+        group.addLayer(layer)
+    results, log = run(algorithm, context, layer, inner, tmp_path / "group.gpkg", VIEW=2)
+    assert [score for score, _ in boxes(results)] == pytest.approx([score for score, _ in boxes(own)])
+    assert "terms" not in log
+    assert origin_of(loaded(results["OUTPUT"])).raster == str(tmp_path / "group_picture.tif")
+
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for file in ("group.gpkg", "group_picture.tif"):
+        (tmp_path / file).rename(moved / file)
+    found = loaded(f"{moved / 'group.gpkg'}|layername=detections")
+    assert origin_of(found).raster == str(moved / "group_picture.tif")
+
+
+def test_no_picture_of_another_result_is_overwritten(tmp_path):
+    result = str(tmp_path / "web.gpkg")
+    assert picture_beside(result) == str(tmp_path / "web_picture.tif")
+    (tmp_path / "web_picture.tif").touch()
+    assert picture_beside(result) == str(tmp_path / "web_picture_2.tif")
 
 
 def test_missing_tiles_are_not_examined_and_warned_of(algorithm, context, server, web, tiled, tmp_path):

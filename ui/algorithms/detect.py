@@ -82,13 +82,20 @@ class DetectAlgorithm(WorkerAlgorithm):
         """Run the job; the layers show at the end."""
         target = self.parameterAsOutputLayer(values, "OUTPUT", context)
         prepared, self._prepared = self._prepared, None
-        files = make_files(prepared, feedback)
+        files = make_files(prepared, feedback, target)
         try:
             job = replace(files.job, output=str(Path(target).absolute()))
             result = self.run_job(job, feedback)
             looked_at = area_of(job)
+            picture, files = files.picture, replace(files, picture="")  # it stays now
         finally:
             files.delete()
+        if picture:
+            feedback.pushInfo(
+                tr("The picture that was looked at is kept beside the result: {path} ({n} MB).").format(
+                    path=picture, n=f"{Path(picture).stat().st_size / 1e6:,.1f}"
+                )
+            )
         found = counted(result["objects"])
         feedback.pushInfo(
             tr("{found} in {duration}, on {device}.").format(

@@ -20,17 +20,7 @@ from ...core.job.card import ModelCard
 from ...core.job.errors import InvalidJob, OutputError
 from ...core.job.jobs import DetectJob
 from ..wording import tr
-from .sources import RasterSource, raster_source
-
-
-def input_raster(
-    algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext
-) -> RasterSource:
-    """Take the raster; call it in the thread of `context`. Raises a TilehawkError with a sentence."""
-    layer = algorithm.parameterAsRasterLayer(values, "INPUT", context)
-    if layer is None or not layer.isValid():
-        raise InvalidJob(tr("Choose a raster to look at."))
-    return raster_source(layer)
+from .sources import RasterSource
 
 
 def detect_job(

@@ -18,6 +18,7 @@ from qgis.core import (
 from ..models import default_model
 from ..wording import tr
 from .definitions import DOUBLE, INTEGER, POLYGONS, advanced, device, number, told
+from .views import view
 
 
 def parameters() -> list[QgsProcessingParameterDefinition]:
@@ -69,6 +70,7 @@ def _basic() -> list[QgsProcessingParameterDefinition]:
 
 def _advanced() -> list[QgsProcessingParameterDefinition]:
     return [
+        view(),
         told(
             number("TILE", tr("Tile size (px)"), INTEGER, 64, 8192),
             tr("Side of the squares the model looks at, in pixels of its resolution. Left out: the model's own."),

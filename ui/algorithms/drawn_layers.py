@@ -11,10 +11,8 @@ from qgis.core import (
     QgsCoordinateTransform,
     QgsCoordinateTransformContext,
     QgsCsException,
-    QgsGroupLayer,
     QgsLayerTree,
     QgsLayerTreeGroup,
-    QgsMapLayer,
     QgsProject,
     QgsRasterBlock,
     QgsRasterBlockFeedback,
@@ -50,6 +48,7 @@ class DrawnLayers:
     ) -> None:
         """`layers`: from bottom to top. `crs`: of the picture, where they are several. Raises RasterError."""
         first, alone = layers[0], len(layers) == 1
+        self.several = not alone
         self._crs = first.dataProvider().crs() if alone else crs
         self._names = {layer.providerType() for layer in layers}
         self._drawn = [_copy(layer, self._crs, alone, transforms) for layer in layers]
@@ -111,10 +110,10 @@ class DrawnLayers:
         return drawn
 
 
-def group_rasters(layer: QgsMapLayer, project: QgsProject | None) -> tuple[str, list[QgsRasterLayer]]:
+def group_rasters(layer: QgsRasterLayer, project: QgsProject | None) -> tuple[str, list[QgsRasterLayer]]:
     """Find the name of a layer's group and the raster layers in it that are shown, from bottom to top.
 
-    `layer`: a member of the group, or a group that QGIS renders as one layer. Raises RasterError with a sentence.
+    Raises RasterError where the layer is in no group, or nothing of it is shown.
     """
     root = project.layerTreeRoot() if project is not None else QgsLayerTree()
     group = _group_of(layer, root)
@@ -133,10 +132,7 @@ def group_rasters(layer: QgsMapLayer, project: QgsProject | None) -> tuple[str, 
     return group.name(), rasters
 
 
-def _group_of(layer: QgsMapLayer, root: QgsLayerTree) -> QgsLayerTreeGroup | None:
-    if isinstance(layer, QgsGroupLayer):
-        groups = (group for group in root.findGroups(True) if group.groupLayer() is not None)
-        return next((group for group in groups if group.groupLayer().id() == layer.id()), None)
+def _group_of(layer: QgsRasterLayer, root: QgsLayerTree) -> QgsLayerTreeGroup | None:
     node = root.findLayer(layer.id())
     parent = node.parent() if node is not None else None
     return parent if isinstance(parent, QgsLayerTreeGroup) and parent.parent() is not None else None

@@ -31,6 +31,7 @@ MAX_PX = 400_000_000
 BYTES_PER_PX = 0.25  # on the way, as JPEG
 RETRY_SECONDS = (1.0, 3.0)
 RETRIES = 12  # blocks in all that are asked for again
+ALIGNED_PX = 128  # the coarsest stride of a network: what is fetched is seen as the same part of a file would be
 UNANSWERED = 3  # parts in a row after which a server is away: the rest is not asked for
 REFUSALS = 3  # parts of which a server has given nothing, but refused or failed: the rest will not come either
 FINER = 1.1  # pixels up to so much coarser than the model's will do
@@ -66,6 +67,11 @@ def is_online(provider: QgsRasterDataProvider | DrawnLayers) -> bool:
     return bool(names & {"wms", "wcs", "arcgismapserver"})
 
 
+def is_picture(provider: QgsRasterDataProvider | DrawnLayers) -> bool:
+    """Whether a provider gives colours, not values."""
+    return provider.dataType(1) in PICTURES
+
+
 def plan_fetch(
     provider: QgsRasterDataProvider | DrawnLayers,
     name: str,
@@ -86,11 +92,15 @@ def plan_fetch(
     pixel = _pixel(provider, wanted, name)
     extent = extent.buffered(margin_px * (wanted or pixel)).intersect(provider.extent())
     origin = QgsPointXY(provider.extent().xMinimum(), provider.extent().yMaximum())
-    step = TILE_PX if provider.nativeResolutions() else 1  # of a tile server whole tiles
-    left = _down((extent.xMinimum() - origin.x()) / pixel, step)
-    right = -_down((origin.x() - extent.xMaximum()) / pixel, step)
-    top = _down((origin.y() - extent.yMaximum()) / pixel, step)
-    bottom = -_down((extent.yMinimum() - origin.y()) / pixel, step)
+    first = last = 1  # px, of which the fetched ones begin and end with a multiple
+    if provider.nativeResolutions():
+        first = last = TILE_PX
+    elif provider.xSize() > 0:
+        first = ALIGNED_PX
+    left = _down((extent.xMinimum() - origin.x()) / pixel, first)
+    right = -_down((origin.x() - extent.xMaximum()) / pixel, last)
+    top = _down((origin.y() - extent.yMaximum()) / pixel, first)
+    bottom = -_down((extent.yMinimum() - origin.y()) / pixel, last)
     width, height = max(1, right - left), max(1, bottom - top)
     if width * height > MAX_PX:
         raise RasterError(
@@ -125,7 +135,7 @@ def fetch(
                 name=name
             )
         )
-    pixels = Colours() if provider.dataType(1) in PICTURES else Numbers(provider)
+    pixels = Colours() if is_picture(provider) else Numbers(provider)
     target = pixels.create(path, plan.width, plan.height, plan.extent, provider.crs())
     if target is None or not target.isValid() or not target.isEditable():
         raise OutputError(tr("The picture of '{name}' cannot be written to '{path}'.").format(name=name, path=path))
@@ -153,6 +163,7 @@ class _Fetching:
         self._provider, self._name, self._plan, self._pixels = provider, name, plan, pixels
         self._feedback = feedback
         self._online = is_online(provider)
+        self._shows_gaps = is_picture(provider) and not (isinstance(provider, DrawnLayers) and provider.several)
         self._answers = Answers()
         self._asked = QgsRasterBlockFeedback()
         self._retries = RETRIES
@@ -210,9 +221,10 @@ class _Fetching:
         for band in self._pixels.bands:
             blocks.append(self._block(band, extent, width, height))
             complaint = self._answers.complaint() if self._online else None
-            if complaint is not None:  # then QGIS gives zeros, as if the ground were black
+            if complaint is not None and not self._shows_gaps:  # QGIS gives zeros, as if the ground were black
                 return self._pixels.nothing(width, height), width * height, complaint
-        return (*self._pixels.to_write(blocks), None)
+        written, lost = self._pixels.to_write(blocks)
+        return written, lost, complaint
 
     def _block(self, band: int, extent: QgsRectangle, width: int, height: int) -> QgsRasterBlock:
         block = self._provider.block(band, extent, width, height, self._asked)

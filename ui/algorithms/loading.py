@@ -21,6 +21,7 @@ from qgis.core import (
 from ...core.job.card import ModelCard
 from ...core.job.jobs import DetectJob
 from ..layers import style_detections, style_not_examined
+from ..results.origin import PLACE_PROPERTY
 from ..wording import tr
 from .sources import RasterSource
 
@@ -57,6 +58,8 @@ class ResultStyler(QgsProcessingLayerPostProcessorInterface):
             style_not_examined(layer)
             return
         style_detections(layer, self._card, self._threshold)
+        if self._raster.place:
+            layer.setCustomProperty(PLACE_PROPERTY, self._raster.place)
         project = context.project()
         node = project.layerTreeRoot().findLayer(layer.id()) if project else None
         if node is not None:

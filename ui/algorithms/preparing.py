@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from ..environment import find_python
 from ..models import find_model
 from ..settings import read_settings
 from ..wording import tr
-from .detect_job import detect_job, input_raster
+from .detect_job import detect_job
 from .fetching import Fetched, FetchPlan, fetch, is_online, plan_fetch
 from .sources import RasterSource, export_area
+from .views import input_raster
 
 
 @dataclass(frozen=True)
@@ -44,21 +46,25 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Files:
-    """A job that can be run, the plan of what is fetched for it, and the temporary files to delete after it."""
+    """A job that can be run, the plan of what is fetched for it, and the temporary files to delete after it.
+
+    `picture`: what was fetched, where it lies beside the result.
+    """
 
     job: DetectJob
     plan: FetchPlan | None = None
     fetched: Fetched | None = None
     temporary: tuple[str, ...] = ()
+    picture: str = ""
 
     def delete(self) -> None:
-        """Delete the temporary files, each with the folder that QGIS has made for it."""
+        """Delete the temporary files, each with the folder that QGIS has made for it, and the picture."""
         for path in self.temporary:
-            for each in (path, f"{path}.aux.xml"):
-                with suppress(OSError):
-                    Path(each).unlink()
+            _delete(path)
             with suppress(OSError):
                 Path(path).parent.rmdir()
+        if self.picture:
+            _delete(self.picture)
 
 
 def prepare(algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext) -> Prepared:
@@ -72,15 +78,19 @@ def prepare(algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: 
     return Prepared(python, raster, card, job, area, context.transformContext())
 
 
-def make_files(prepared: Prepared, feedback: QgsProcessingFeedback) -> Files:
-    """Write the area, and fetch the picture of a layer that is no file. Raises a TilehawkError with a sentence."""
+def make_files(prepared: Prepared, feedback: QgsProcessingFeedback, result: str = "") -> Files:
+    """Write the area, and fetch the picture of a layer that is no file. Raises a TilehawkError with a sentence.
+
+    `result`: file of the objects, where the picture is to stay beside it.
+    """
     job, raster = _with_area(prepared, feedback), prepared.raster
     area = () if job.mask is None else (job.mask,)
     if raster.provider is None:
         return Files(job, temporary=area)
     plan = _plan(prepared, job)
-    path = QgsProcessingUtils.generateTempFilename("fetched.tif")
-    files = Files(replace(job, raster=path), plan, temporary=(path, *area))
+    picture = picture_beside(result) if result else ""
+    path = picture or QgsProcessingUtils.generateTempFilename("fetched.tif")
+    files = Files(replace(job, raster=path), plan, temporary=area if picture else (path, *area), picture=picture)
     if is_online(raster.provider):
         feedback.pushInfo(
             tr(
@@ -109,11 +119,24 @@ def plan_files(prepared: Prepared, feedback: QgsProcessingFeedback) -> Files:
     return Files(replace(job, raster=path), plan, temporary=(path, *area))
 
 
+def picture_beside(result: str) -> str:
+    """Path for the picture that was looked at, beside the result; one that no file has yet."""
+    path = Path(result).absolute()
+    names = (f"{path.stem}_picture{number}.tif" for number in chain([""], (f"_{n}" for n in count(2))))
+    return str(next(each for name in names if not (each := path.with_name(name)).exists()))
+
+
 def missing_sentence(fetched: Fetched, name: str) -> str:
     """Say how much of a picture is missing, and why."""
     share = f"{fetched.missing:.0%}" if fetched.missing >= 0.01 else tr("Less than 1 %")
     sentence = tr("{share} of the picture was not delivered by '{name}'; it counts as not examined.")
     return " ".join(filter(None, [sentence.format(share=share, name=name), fetched.why]))
+
+
+def _delete(path: str) -> None:
+    for each in (path, f"{path}.aux.xml"):
+        with suppress(OSError):
+            Path(each).unlink()
 
 
 def _with_area(prepared: Prepared, feedback: QgsProcessingFeedback) -> DetectJob:

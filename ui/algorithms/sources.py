@@ -15,7 +15,6 @@ from qgis.core import (
     QgsFeatureSink,
     QgsFields,
     QgsGeometry,
-    QgsMapLayer,
     QgsProcessingFeatureSource,
     QgsProcessingFeedback,
     QgsProcessingUtils,
@@ -72,18 +71,17 @@ def drawn_source(layer: QgsRasterLayer, transforms: QgsCoordinateTransformContex
 
 
 def group_source(
-    layer: QgsMapLayer, project: QgsProject | None, transforms: QgsCoordinateTransformContext
+    layer: QgsRasterLayer, project: QgsProject | None, transforms: QgsCoordinateTransformContext
 ) -> RasterSource:
     """Take what a run needs of the rasters in a layer's group, as the map shows them; call it in the layers' thread.
 
-    Raises RasterError where the layer is in no group, or nothing of it is shown.
+    Coordinates are the layer's. Raises RasterError where it is in no group, or nothing of the group is shown.
     """
     name, layers = group_rasters(layer, project)
-    crs = layer.crs() if layer in layers else layers[0].crs()
-    drawn = DrawnLayers(layers, crs, transforms)
+    drawn = DrawnLayers(layers, layer.crs(), transforms)
     place = " ".join(["drawn", *(f"{each.providerType()}:{each.source()}" for each in layers)])
     pixel = drawn.extent().width() / drawn.xSize() if drawn.xSize() else layers[0].rasterUnitsPerPixelX()
-    return RasterSource(name, TO_FETCH, crs, drawn.crs(), drawn.extent(), pixel, drawn, place)
+    return RasterSource(name, TO_FETCH, drawn.crs(), drawn.crs(), drawn.extent(), pixel, drawn, place)
 
 
 def export_area(

@@ -48,13 +48,13 @@ class Changes:
 def earlier_result(layer: QgsVectorLayer) -> QgsVectorLayer | None:
     """Find a result of the same model on the same raster in the project that can take a new one; the latest loaded."""
     origin = origin_of(layer)
-    if origin is None or not origin.model or not origin.raster:
+    if origin is None or not origin.model or not origin.place:
         return None
     for other in reversed(list(QgsProject.instance().mapLayers().values())):
         known = origin_of(other)
         if other is layer or known is None or other.crs() != layer.crs():
             continue
-        if (known.model, known.raster) != (origin.model, origin.raster):
+        if (known.model, known.place) != (origin.model, origin.place):
             continue
         try:
             require_reviewable(other)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from qgis.core import Qgis, QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
@@ -14,16 +14,23 @@ from ...core.job.errors import ModelError
 from .filter import REVIEW
 
 AREA_FIELDS = ("box_area_m2", "area_m2")  # the latter in a Shapefile
+PLACE_PROPERTY = "tilehawk/place"  # of a result layer: what was looked at, where that was no file
 CLOSED_FORMATS = ("ESRI Shapefile", "GeoJSON", "FlatGeobuf", "Parquet", "GeoJSONSeq")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What is known of a result layer. `run`: the values of the run as the worker wrote them, empty where lost."""
+    """What is known of a result layer.
+
+    `run`: the values of the run as the worker wrote them, empty where lost. `folder`: where the layer's file lies.
+    `place`: what was looked at, the same for every run on it: a raster, or a layer that is no file.
+    """
 
     area_field: str | None
     reviewed: bool
     run: dict[str, Any] = field(default_factory=dict)
+    folder: str = ""
+    place: str = ""
 
     @property
     def threshold(self) -> float:
@@ -32,8 +39,10 @@ class Origin:
 
     @property
     def raster(self) -> str:
-        """Path or GDAL name of the raster, empty where unknown."""
-        return str(self.run.get("raster", ""))
+        """Path or GDAL name of the raster, empty where unknown; one that was moved with the result is found there."""
+        path = str(self.run.get("raster", ""))
+        moved = Path(self.folder) / PurePath(path).name
+        return str(moved) if path and self.folder and not Path(path).exists() and moved.is_file() else path
 
     @property
     def model(self) -> str:
@@ -58,7 +67,9 @@ def origin_of(layer: QgsMapLayer | None) -> Origin | None:
     if not {"id", "class", "score"} <= set(names):
         return None
     area = next((name for name in AREA_FIELDS if name in names), None)
-    return Origin(area, REVIEW in names, _run(layer))
+    run, file = _run(layer), layer.source().split("|")[0]
+    place = layer.customProperty(PLACE_PROPERTY) or str(run.get("raster", ""))
+    return Origin(area, REVIEW in names, run, str(Path(file).parent) if Path(file).is_file() else "", place)
 
 
 def raster_of(layer: QgsVectorLayer, origin: Origin, project: QgsProject) -> QgsRasterLayer | None:
