@@ -58,11 +58,11 @@ class StandIn:
     def plan(self, **changes) -> None:
         """Set what the worker does: `seconds` of work, `error` (kind, text), `not_examined_m2`, `notices`, `boxes`.
 
-        Of a pre-flight: `warnings`, and `facts` that differ.
+        `deaf`: it does not hear that it is to stop. Of a pre-flight: `warnings`, and `facts` that differ.
         """
         plan = {
-            "seconds": 0.0, "error": None, "not_examined_m2": 0.0, "notices": [], "boxes": [], "warnings": [],
-            "facts": {}, **changes,
+            "seconds": 0.0, "deaf": False, "error": None, "not_examined_m2": 0.0, "notices": [], "boxes": [],
+            "warnings": [], "facts": {}, **changes,
         }  # fmt: skip
         (self.folder / "plan.json").write_text(json.dumps(plan))
 
@@ -80,7 +80,8 @@ class StandIn:
     def pid(self, name: str = "pid") -> int | None:
         """Process of the last worker with a job, or `warm_pid` of the one kept warm; None before it has started."""
         path = self.folder / name
-        return int(path.read_text()) if path.exists() else None
+        text = path.read_text() if path.exists() else ""  # empty while the worker writes it
+        return int(text) if text else None
 
 
 def write_raster(path: Path, side: int) -> Path:

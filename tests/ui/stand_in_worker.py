@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mM6ceIEAAS8AlvmOEr+AAAAAElFTkSuQmCC"  # grey, 1 px
 
 
 def say(**event: object) -> None:
@@ -61,6 +62,12 @@ def survey(job: dict) -> None:
     say(event="result", **facts, device="CPU", seconds=300, epochs=job["training"]["epochs"])
 
 
+def augment(job: dict) -> None:
+    """Say what `augment` says: a dot of an image, with a box, as often as asked for."""
+    shown = {"png": DOT, "boxes": [[0, 0, 1, 1]]}
+    say(event="result", tile_px=1, plain=shown, versions=[shown] * job["versions"])
+
+
 def train(job: dict) -> None:
     """Say what a training says that gets better for three epochs."""
     x, y = 480000.0, 3760000.0  # the top left of the test raster
@@ -101,7 +108,7 @@ def export(job: dict) -> None:
     say(event="result", output=job["output"], format=job["format"], chips=4, objects=7, classes=["pool"], seconds=0.1)
 
 
-OTHERS = {"train": train, "survey": survey, "evaluate": evaluate, "export": export}
+OTHERS = {"train": train, "survey": survey, "augment": augment, "evaluate": evaluate, "export": export}
 FACTS = {
     "raster": "suburb.tif", "width": 96, "height": 96, "source_resolution_m": 0.6, "resolution_m": 0.6,
     "model_resolution_m": 0.6, "resampled": False, "dtype": "uint8", "nodata": None,

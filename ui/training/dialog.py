@@ -147,11 +147,11 @@ class TrainDialog(AlgorithmDialog):
             super()._ask()
 
     def _ask_versions(self, place: float) -> None:
-        values = self.form.parameters(survey=True)
         try:
+            values = self.form.parameters(survey=True)
             question = augment_question(self._algorithm, values, project_context(), VERSIONS, place)
         except TilehawkError as problem:
-            self.versions.show_problem(str(problem))
+            self.versions.show_problem(tr_core(problem))
             return
         self._versions_asked = self.warm.ask("augment", question)
 

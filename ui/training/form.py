@@ -7,7 +7,17 @@ from typing import Any
 
 from qgis.core import Qgis, QgsMapLayer, QgsProcessingAlgorithm, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLineEdit, QSpinBox
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QWidget,
+)
 
 from ...core.job.card import BACKBONES, read_card
 from ...core.job.errors import InvalidJob, ModelError
@@ -21,7 +31,9 @@ PATIENCE = 6  # epochs without improvement that end a training
 
 
 class TrainForm(StepForm):
-    """Labels, model and file in three steps."""
+    """Labels, model and file in three steps; `versions_asked` when somebody wants to see what augmentation does."""
+
+    versions_asked = pyqtSignal()
 
     def __init__(self, algorithm: QgsProcessingAlgorithm, canvas: QgsMapCanvas) -> None:
         """`algorithm` must live as long as the form: its parameter definitions are used."""
@@ -59,6 +71,7 @@ class TrainForm(StepForm):
         )
         self.add_step(tr("3 · Result"), ("TITLE", tr("Title"), self.title), ("OUTPUT", tr("Save to"), self.output))
         self.end_steps(tr("Good as they are for most labels"))
+        self._add_versions_button()
         for name in (*followed, "MIX"):
             self._parameters.changed(name, self._follow)
         self._follow()
@@ -149,6 +162,22 @@ class TrainForm(StepForm):
         epochs.valueChanged.connect(self._tell)
         until.toggled.connect(self._tell)
         return epochs, until, row
+
+    def _add_versions_button(self) -> None:
+        """Put a button that shows what it does beside the field of the augmentation."""
+        self.versions_button = QPushButton(tr("Show…"))
+        self.versions_button.setToolTip(tr("See one of the samples as training would draw it again and again"))
+        self.versions_button.clicked.connect(lambda _checked: self.versions_asked.emit())
+        fields: QFormLayout = self.advanced.layout()
+        field = self._parameters["AUGMENTATION"]
+        row, role = fields.getWidgetPosition(field)
+        both, beside = QWidget(), QHBoxLayout()
+        both.setLayout(beside)
+        beside.setContentsMargins(0, 0, 0, 0)
+        fields.removeWidget(field)
+        beside.addWidget(field, 1)
+        beside.addWidget(self.versions_button)
+        fields.setWidget(row, role, both)
 
     def _follow(self, *_: object) -> None:
         """Show what the choices need: a class name without a field, a size for points, a backbone without a model.

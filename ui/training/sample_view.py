@@ -93,9 +93,9 @@ class SampleView(QWidget):
         painter.save()
         painter.setClipRect(frame)
         for box in self._truth:
-            _outline(painter, self._place(box, frame), TRUTH, LINE * line, dashed=True)
+            draw_outline(painter, self._place(box, frame), TRUTH, LINE * line, dashed=True)
         for score, box in self._found:
-            _outline(painter, self._place(box, frame), color_of(score), LINE * line)
+            draw_outline(painter, self._place(box, frame), color_of(score), LINE * line)
         painter.restore()
         self._paint_legend(painter, frame.bottom() + 0.3 * line, legend)
 
@@ -153,7 +153,8 @@ def color_of(score: float) -> QColor:
     return QColor.fromHsvF(hue, 1.0, 1.0)
 
 
-def _outline(painter: QPainter, place: QRectF, color: QColor, width: float, *, dashed: bool = False) -> None:
+def draw_outline(painter: QPainter, place: QRectF, color: QColor, width: float, *, dashed: bool = False) -> None:
+    """Draw a box that is seen on any ground."""
     painter.setBrush(Qt.BrushStyle.NoBrush)
     for pen in (QPen(HALO, 2.2 * width), QPen(color, width)):
         pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
