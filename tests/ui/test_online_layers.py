@@ -23,7 +23,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QByteArray
 from qgis.PyQt.QtGui import QImage
 from tilehawk.core.job.worker import Worker
-from tilehawk.ui.algorithms import detect, fetching
+from tilehawk.ui.algorithms import fetching, worker_algorithm
 from tilehawk.ui.algorithms.preparing import picture_beside
 from tilehawk.ui.models import default_model
 from tilehawk.ui.results.origin import origin_of, raster_of
@@ -87,7 +87,7 @@ def server(tiled, monkeypatch, worker):
     def lend(_):
         yield worker
 
-    monkeypatch.setattr(detect, "open_worker", lend)
+    monkeypatch.setattr(worker_algorithm, "open_worker", lend)
     monkeypatch.setattr(fetching, "RETRY_SECONDS", (0.05,))
     monkeypatch.setenv("TILEHAWK_PYTHON", str(WORKER_PYTHON))
     server = TileServer(tiled, ZOOM)
