@@ -78,7 +78,7 @@ def test_run_brings_a_styled_layer(dialog, tmp_path, qgis_iface, stand_in):
     item = qgis_iface.messageBar().currentItem()
     assert item.title() == "Tilehawk"
     assert item.text().startswith("3 objects (pool 2, tree 1) in ")
-    assert [button.text() for button in item.findChildren(QPushButton)] == ["Open table", "Review", "Export…"]
+    assert [button.text() for button in item.findChildren(QPushButton)] == ["Open table", "Review…", "Export…"]
     assert dialog.run_button.isEnabled()
     assert not dialog.cancel_button.isEnabled()
 
@@ -198,6 +198,12 @@ def test_unloading_cancels_what_runs(dialog, plugin, stand_in):
     assert not run.running
     with pytest.raises(ProcessLookupError):
         os.kill(stand_in.pid(), 0)
+
+
+def test_room_to_spare_stays_below_the_form(dialog):
+    dialog.resize(1000, 1400)
+    QTest.qWait(100)
+    assert dialog.form.area.height() == dialog.form.area.sizeHint().height()
 
 
 def test_every_control_has_a_tooltip(dialog):
