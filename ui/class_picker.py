@@ -8,9 +8,10 @@ from qgis.PyQt.QtWidgets import QAbstractItemView, QFrame, QListView, QListWidge
 
 from ..core.job.card import ModelCard, ObjectClass
 from ..core.job.errors import InvalidJob
-from .wording import tr
+from .wording import class_name, tr
 
 MOST_ROWS = 5
+NAME = Qt.ItemDataRole.UserRole  # of a class in the model; what is shown may be translated
 
 
 class ClassPicker(QListWidget):
@@ -44,7 +45,7 @@ class ClassPicker(QListWidget):
     def names(self) -> list[str]:
         """Names of the checked classes, empty where all are; raises InvalidJob where none is."""
         items = [self.item(row) for row in range(self.count())]
-        checked = [item.text() for item in items if item.checkState() == Qt.CheckState.Checked]
+        checked = [item.data(NAME) for item in items if item.checkState() == Qt.CheckState.Checked]
         if items and not checked:
             raise InvalidJob(tr("Choose at least one class to look for."))
         return [] if len(checked) == len(items) else checked
@@ -53,7 +54,7 @@ class ClassPicker(QListWidget):
         """Check these classes only; all where none is named."""
         for row in range(self.count()):
             item = self.item(row)
-            wanted = not names or item.text() in names
+            wanted = not names or item.data(NAME) in names
             item.setCheckState(Qt.CheckState.Checked if wanted else Qt.CheckState.Unchecked)
 
     def resizeEvent(self, event: object) -> None:
@@ -88,7 +89,8 @@ def swatch(color: str, side: int) -> QIcon:
 
 
 def _item(known: ObjectClass, icon: QIcon) -> QListWidgetItem:
-    item = QListWidgetItem(icon, known.name)
+    item = QListWidgetItem(icon, class_name(known.name))
+    item.setData(NAME, known.name)
     item.setFlags(Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled)
     item.setCheckState(Qt.CheckState.Checked)
     return item

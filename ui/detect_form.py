@@ -51,7 +51,7 @@ class DetectForm(StepForm):
         )
         self.add_step(
             tr("2 · Where and what"),
-            ("AREA", tr("Area"), self.area),
+            ("AREA", tr("Where"), self.area),
             ("CLASSES", tr("Classes"), self.classes),
             ("THRESHOLD", tr("Confidence"), confidence),
         )

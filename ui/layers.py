@@ -27,7 +27,7 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor
 
 from ..core.job.card import ModelCard
-from .wording import tr
+from .wording import class_name, tr
 
 FILL_ALPHA = 40
 CASING_ALPHA = 150
@@ -58,7 +58,7 @@ def style_detections(layer: QgsVectorLayer, card: ModelCard | None, threshold: f
         threshold = 0.0 if card is None else card.threshold
     set_threshold(layer, threshold)
     colors = class_colors(layer, card)
-    categories = [QgsRendererCategory(name, _box_symbol(color), name) for name, color in colors.items()]
+    categories = [QgsRendererCategory(name, _box_symbol(color), class_name(name)) for name, color in colors.items()]
     layer.setRenderer(QgsCategorizedSymbolRenderer("class", categories))
     layer.setLabeling(QgsVectorLayerSimpleLabeling(_labels(card)))
     layer.setLabelsEnabled(True)
@@ -102,7 +102,7 @@ def add_class(layer: QgsVectorLayer, name: str) -> None:
     changed = renderer.clone()
     symbol = _point_symbol if shows_points(layer) else _box_symbol
     color = PALETTE[len(changed.categories()) % len(PALETTE)]
-    changed.addCategory(QgsRendererCategory(name, symbol(color), name))
+    changed.addCategory(QgsRendererCategory(name, symbol(color), class_name(name)))
     layer.setRenderer(changed)
     layer.emitStyleChanged()
     layer.triggerRepaint()

@@ -27,7 +27,7 @@ from ..core.job.errors import ModelError
 from .models import model_files, origin, summary
 from .settings import read_settings
 from .told import tr_core
-from .wording import tr
+from .wording import class_name, tr
 
 PATH, CARD, ABOUT = (Qt.ItemDataRole.UserRole + number for number in range(3))
 MOST_ROWS = 3
@@ -217,7 +217,7 @@ def _item(path: Path) -> QListWidgetItem:
 
 
 def _about(card: ModelCard, path: Path) -> str:
-    names = [known.name for known in card.classes]
+    names = [class_name(known.name) for known in card.classes]
     classes = ", ".join(names[:3]) + (tr(" and {n} more").format(n=len(names) - 3) if len(names) > 3 else "")
     pixel = tr("any pixel size") if card.resolution_m is None else f"{card.resolution_m:.3g} m"
     return " · ".join([classes, pixel, origin(path)])

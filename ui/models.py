@@ -9,7 +9,7 @@ from ..core.job.card import ModelCard, read_card
 from ..core.job.errors import ModelError
 from .model_store import SUFFIX, user_folder
 from .told import tr_core
-from .wording import tr
+from .wording import class_name, tr
 
 BUNDLED = Path(__file__).parent.parent / "resources" / "models"
 DEFAULT = "swimming-pools"
@@ -60,7 +60,8 @@ def origin(path: Path) -> str:
 def summary(card: ModelCard) -> str:
     """Describe a model in a few lines of HTML: what it finds, on what, how well, and whose data it learnt from."""
     classes = ", ".join(
-        f'<span style="color:{known.color}">&#9632;</span>&nbsp;{escape(known.name)}' for known in card.classes
+        f'<span style="color:{known.color}">&#9632;</span>&nbsp;{escape(class_name(known.name))}'
+        for known in card.classes
     )
     bands = ", ".join(escape(tr_core(band.role)) for band in card.bands)
     resolution = tr("any") if card.resolution_m is None else f"{card.resolution_m:.3g} m"

@@ -34,6 +34,11 @@ def catalogue(locale: str) -> dict[str, str]:
     return {} if path is None else json.loads(path.read_text("utf-8"))
 
 
+def speaks_english() -> bool:
+    """Whether there is no catalogue for the language that QGIS shows."""
+    return not catalogue(QgsApplication.locale())
+
+
 def translate(text: str) -> str:
     """Give the text in the language that QGIS shows; the English where there is no other."""
     return catalogue(QgsApplication.locale()).get(text, text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .translation import translate
+from .translation import speaks_english, translate
 
 
 def tr(text: str) -> str:
@@ -13,17 +13,35 @@ def tr(text: str) -> str:
 
 
 def counted(objects: Mapping[str, int]) -> str:
-    """Say how many objects of each class there are: '312 swimming pools', or '312 objects (car 300, bus 12)'."""
+    """Say how many objects of each class there are: '312 swimming pools', or '312 objects (car 300, bus 12)'.
+
+    Only in English are plurals known: elsewhere '312 × Pool'.
+    """
     total = sum(objects.values())
     if not total:
         return tr("no objects")
     if len(objects) == 1:
         (name,) = objects
-        return f"{total:,} {name if total == 1 else _plural(name)}"
-    classes = ", ".join(f"{name} {count:,}" for name, count in objects.items() if count)
+        if speaks_english():
+            return f"{total:,} {name if total == 1 else _plural(name)}"
+        return tr("{total} × {name}").format(total=f"{total:,}", name=class_name(name))
+    classes = ", ".join(f"{class_name(name)} {count:,}" for name, count in objects.items() if count)
     if total == 1:
         return tr("1 object ({classes})").format(classes=classes)
     return tr("{total} objects ({classes})").format(total=f"{total:,}", classes=classes)
+
+
+def class_name(name: str) -> str:
+    """Name of a class as the user reads it: translated for what bundled models find; in the data it stays as it is."""
+    known = {
+        "building": tr("building"),
+        "car": tr("car"),
+        "pool": tr("pool"),
+        "roof": tr("roof"),
+        "swimming pool": tr("swimming pool"),
+        "tree": tr("tree"),
+    }
+    return known.get(name, name)
 
 
 def duration(seconds: float) -> str:

@@ -306,8 +306,8 @@ def test_message_bar_leads_on(dialog, qgis_iface, plugin):
     wait_until(lambda: not dialog._run.running)
     item = qgis_iface.messageBar().currentItem()
     buttons = {button.text(): button for button in item.findChildren(QPushButton)}
-    assert {"Open table", "Review", "Export…"} <= set(buttons)
-    click(buttons["Review"])
+    assert {"Open table", "Review…", "Export…"} <= set(buttons)
+    click(buttons["Review…"])
     assert [layer.name() for layer in reviewed] == ["Pools and trees: suburb"]
 
 

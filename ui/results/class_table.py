@@ -8,11 +8,12 @@ from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTreeWidget, QTreeWidgetItem, QWidget
 
-from ..wording import tr
+from ..wording import class_name, tr
 
 MOST_ROWS = 8
 HECTARE = 10_000.0
 KM2 = 1_000_000.0
+NAME = Qt.ItemDataRole.UserRole  # of a class in the data; what is shown may be translated
 
 
 class ClassTable(QTreeWidget):
@@ -43,10 +44,11 @@ class ClassTable(QTreeWidget):
         """Show classes with colour and visibility, and the count and area (m²) of each."""
         self.blockSignals(True)
         names = [*classes, *(name for name in figures if name not in classes)]
-        if names != [self.topLevelItem(row).text(0) for row in range(self.topLevelItemCount())]:
+        if names != [self.topLevelItem(row).data(0, NAME) for row in range(self.topLevelItemCount())]:
             self.clear()
             for name in names:
-                item = QTreeWidgetItem(self, [name, "", ""])
+                item = QTreeWidgetItem(self, [class_name(name), "", ""])
+                item.setData(0, NAME, name)
                 for column in (1, 2):
                     item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         for row, name in enumerate(names):
@@ -88,7 +90,7 @@ class ClassTable(QTreeWidget):
 
     def _tell(self, item: QTreeWidgetItem, column: int) -> None:
         if column == 0:
-            self.switched.emit(item.text(0), item.checkState(0) == Qt.CheckState.Checked)
+            self.switched.emit(item.data(0, NAME), item.checkState(0) == Qt.CheckState.Checked)
 
 
 def area_text(area_m2: float) -> str:

@@ -271,7 +271,7 @@ class ResultsPage(QWidget):
         spin = QgsDoubleSpinBox()
         spin.setRange(0, LARGEST_M2)
         spin.setDecimals(1)
-        spin.setSpecialValueText(tr("any"))
+        spin.setSpecialValueText(tr("no limit"))
         spin.setSuffix(" m²")
         spin.setClearValue(0.0)
         spin.setKeyboardTracking(False)

@@ -27,7 +27,7 @@ class ZonesDialog(QDialog):
         self.layers.setExceptedLayerList(results)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         self.count = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
-        self.count.setText(tr("Count"))
+        self.count.setText(tr("Count objects"))
         self.count.setToolTip(tr("Add a layer with the counts"))
         self.buttons.button(QDialogButtonBox.StandardButton.Cancel).setToolTip(tr("Count nothing"))
         add_help(self.buttons, "results#zones")

@@ -24,7 +24,7 @@ from ...core.job.errors import TilehawkError
 from ..layers import shown_classes
 from ..results.filter import ACCEPTED, CHANGED, DOUBTFUL, DRAWN, REJECTED, REVIEW
 from ..told import tr_core
-from ..wording import tr
+from ..wording import class_name, tr
 from .edits import ReviewEdits
 from .framing import BoxTool, Framing
 from .keys import PageKeys
@@ -302,10 +302,10 @@ class ReviewPage(QWidget):
         self._class_buttons = []
         for number, name in enumerate(names[:MOST_CLASSES]):
             button = self._button(
-                name.replace("&", "&&"),
+                class_name(name).replace("&", "&&"),
                 str(number + 1),
                 partial(self._reclass, number),
-                tr("It is of the class {name}").format(name=name),
+                tr("It is of the class {name}").format(name=class_name(name)),
             )
             button.setProperty("class_name", name)
             self._classes.addWidget(button, number // 2, number % 2)

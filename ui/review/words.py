@@ -8,7 +8,7 @@ from qgis.core import QgsFeature, QgsVariantUtils
 from qgis.PyQt.QtGui import QColor
 
 from ..results.filter import ACCEPTED, CHANGED, DOUBTFUL, DRAWN, REJECTED, REVIEW
-from ..wording import tr
+from ..wording import class_name, tr
 from .queue import Queue
 
 
@@ -33,7 +33,7 @@ def object_words(feature: QgsFeature, color: QColor | None) -> str:
         tr("number {id}").format(id=feature["id"]),
         "" if QgsVariantUtils.isNull(state) or not state else f"<b>{state_word(str(state))}</b>",
     )
-    title = f'<span style="font-size:large"><b>{square}{escape(str(feature["class"]))}</b></span>'
+    title = f'<span style="font-size:large"><b>{square}{escape(class_name(str(feature["class"])))}</b></span>'
     return f"{title}<br>{' · '.join(part for part in parts if part)}"
 
 
