@@ -224,3 +224,4 @@ def test_values_of_a_coverage_are_kept(tmp_path, monkeypatch):
     assert (values[:, :, :512] == [[[1000]], [[2000]], [[3000]], [[4000]]]).all()
     assert (values[:, :, 512:] == 65535).all()
     assert here.GetRasterBand(4).GetNoDataValue() == 65535
+    assert plan.download_bytes == 600 * 300 * 4 * 2

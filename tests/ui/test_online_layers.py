@@ -3,6 +3,7 @@
 import gc
 import os
 import subprocess
+import threading
 from contextlib import contextmanager
 from math import ceil, floor
 
@@ -252,6 +253,20 @@ def test_a_failed_run_leaves_no_picture(algorithm, context, service, tmp_path):
     with pytest.raises(Exception, match="tile"):
         run(algorithm, context, layer, extent, target, TILE=70)  # no multiple of the network's stride
     assert list(target.parent.iterdir()) == []
+
+
+def test_a_run_that_is_cancelled_while_fetching_leaves_no_picture(algorithm, context, service, tmp_path, monkeypatch):
+    layer, _ = service
+    monkeypatch.setattr(fetching, "PX_PER_SECOND", 1000)
+    feedback = QgsProcessingFeedback()
+    timer = threading.Timer(1, feedback.cancel)
+    timer.start()
+    values = {"INPUT": layer, "MODEL": default_model(), "OUTPUT": str(tmp_path / "web.gpkg")}
+    results, _ = algorithm.run(values, context, feedback, catchExceptions=False)
+    timer.join()
+    assert results == {}
+    assert list(tmp_path.iterdir()) == []
+    assert "Fetching 640 x 640 pixels" in feedback.textLog()
 
 
 def test_a_group_of_files_finds_what_one_file_has(algorithm, context, server, scene, own, inner, tmp_path):

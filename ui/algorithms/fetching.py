@@ -28,7 +28,7 @@ from .map_server import TILE_PX, Answers, Complaint, why_missing
 BLOCK_PX = 512
 PX_PER_SECOND = 2_600_000  # of servers: 40 tiles of 256 px, about what a person makes who pans a map
 MAX_PX = 400_000_000
-BYTES_PER_PX = 0.25  # on the way, as JPEG
+AS_JPEG = 0.25  # bytes a pixel, on the way
 RETRY_SECONDS = (1.0, 3.0)
 RETRIES = 12  # blocks in all that are asked for again
 ALIGNED_PX = 128  # the coarsest stride of a network: what is fetched is seen as the same part of a file would be
@@ -39,17 +39,16 @@ FINER = 1.1  # pixels up to so much coarser than the model's will do
 
 @dataclass(frozen=True)
 class FetchPlan:
-    """What will be fetched: `extent` in the layer's coordinates, of `width` x `height` px of `pixel` map units."""
+    """What will be fetched: `extent` in the layer's coordinates, of `width` x `height` px of `pixel` map units.
+
+    `download_bytes`: roughly how much comes over the wire.
+    """
 
     extent: QgsRectangle
     width: int
     height: int
     pixel: float
-
-    @property
-    def download_bytes(self) -> float:
-        """Roughly how much comes over the wire."""
-        return self.width * self.height * BYTES_PER_PX
+    download_bytes: float
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,9 @@ def plan_fetch(
         origin.x() + (left + width) * pixel,
         origin.y() - top * pixel,
     )
-    return FetchPlan(snapped, width, height, pixel)
+    bands = range(1, provider.bandCount() + 1)
+    sizes = [QgsRasterBlock.typeSize(provider.dataType(band)) for band in bands]
+    return FetchPlan(snapped, width, height, pixel, width * height * (AS_JPEG if is_picture(provider) else sum(sizes)))
 
 
 def fetch(
