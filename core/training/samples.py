@@ -59,7 +59,8 @@ class Sampler:
     def plain(self, place: float) -> tuple[Tensor, Detections]:
         """The crop around one object as it is, not augmented: uint8 (C, T, T) and its truth."""
         picture, box = self._of_object(min(int(place * len(self._objects)), len(self._objects) - 1))
-        x, y = ((box[:2] + box[2:] - self.tile_px) / 2).round().astype(int).tolist()
+        room = np.maximum(np.array(picture.values.shape[:0:-1]) - self.tile_px, 0)  # stay on the picture where it fits
+        x, y = ((box[:2] + box[2:] - self.tile_px) / 2).round().clip(0, room).astype(int).tolist()
         image, truth = crop(picture.values, x, y, self.tile_px, self.fill), picture.truth
         boxes = truth.boxes - np.array([x, y, x, y])
         shown = Detections(boxes, truth.scores, truth.labels, truth.ignore)

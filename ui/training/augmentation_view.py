@@ -40,7 +40,7 @@ class AugmentationDialog(QDialog):
         layout.addWidget(self.view, 1)
         layout.addWidget(self.status)
         layout.addWidget(self.buttons)
-        self.resize(self.view.sizeHint() + QSize(0, 6 * self.fontMetrics().height()))
+        self.resize(self.view.sizeHint() + QSize(0, 4 * self.fontMetrics().height()))
 
     def begin(self) -> None:
         """Ask for the object that is shown, with the settings as they are now."""

@@ -167,6 +167,7 @@ class TrainForm(StepForm):
         """Put a button that shows what it does beside the field of the augmentation."""
         self.versions_button = QPushButton(tr("Show…"))
         self.versions_button.setToolTip(tr("See one of the samples as training would draw it again and again"))
+        self.versions_button.setAutoDefault(False)  # the Enter key in a field is not for it
         self.versions_button.clicked.connect(lambda _checked: self.versions_asked.emit())
         fields: QFormLayout = self.advanced.layout()
         field = self._parameters["AUGMENTATION"]
