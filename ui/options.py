@@ -11,6 +11,7 @@ from qgis.gui import (
 )
 from qgis.PyQt.QtWidgets import (
     QComboBox,
+    QDialogButtonBox,
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
@@ -23,7 +24,7 @@ from qgis.PyQt.QtWidgets import (
 
 from ..core.job.environment.environment import default_folder
 from ..core.job.jobs import DEVICES
-from .branding import icon
+from .branding import add_help, icon
 from .environment_panel import EnvironmentPanel
 from .environment_tasks import CheckTask, start_task
 from .settings import Settings, read_settings, write_settings
@@ -161,6 +162,9 @@ class OptionsPage(QgsOptionsPageWidget):
         column.addWidget(environment)
         column.addWidget(self.sources)
         column.addStretch()
+        help_below = QDialogButtonBox()  # QGIS's own button below leads to its own manual
+        add_help(help_below, "set-up#options")
+        column.addWidget(help_below)
         scroll = QScrollArea()
         scroll.setWidget(page)
         scroll.setWidgetResizable(True)

@@ -14,9 +14,12 @@ from tilehawk.ui.branding import help_url
 from tilehawk.ui.detect_dialog import DetectDialog
 from tilehawk.ui.detect_runs import DetectRuns
 from tilehawk.ui.get_models_dialog import GetModelsDialog
+from tilehawk.ui.options import OptionsPage
+from tilehawk.ui.results.dock import ResultsDock
 from tilehawk.ui.results.export_dialog import ExportDialog
 from tilehawk.ui.results.merge_dialog import MergeDialog
 from tilehawk.ui.results.zones_dialog import ZonesDialog
+from tilehawk.ui.review.page import ReviewPage
 from tilehawk.ui.set_up_dialog import SetUpDialog
 from tilehawk.ui.training.dialog import TrainDialog
 
@@ -29,6 +32,7 @@ WINDOWS = {
     "detect": lambda iface: DetectDialog(iface, DetectRuns(iface)),
     "train": TrainDialog,
     "set-up": lambda iface: SetUpDialog(iface.mainWindow(), iface, list),
+    "set-up#options": lambda _: OptionsPage(),
     "models#get": lambda _: GetModelsDialog(),
     "results#export": lambda _: ExportDialog(QgsVectorLayer("Polygon", "pools", "memory"), "3 objects"),
     "results#zones": lambda _: ZonesDialog(),
@@ -122,6 +126,20 @@ def test_a_help_button_opens_its_page(page, plugin, qgis_iface, stand_in, monkey
     assert browser.opened == [help_url(page)]
     assert Path(browser.opened[0].toLocalFile()).parent == HELP
     assert missing(page.partition("#")[0] + ".html" + page[len(page.partition("#")[0]) :]) == ""
+
+
+def test_the_results_dock_leads_to_the_page_of_what_it_shows(qgis_iface, monkeypatch):
+    browser = Browser()
+    monkeypatch.setattr(QDesktopServices, "openUrl", browser)
+    dock = ResultsDock(qgis_iface.mapCanvas())
+    for layer in (None, QgsVectorLayer("Polygon", "under review", "memory")):
+        monkeypatch.setattr(ReviewPage, "layer", layer)
+        QTest.mouseClick(dock.help, Qt.MouseButton.LeftButton)
+    monkeypatch.undo()
+    dock.close_pages()
+    dock.deleteLater()
+    assert browser.opened == [help_url("results"), help_url("results#review")]
+    assert missing("results.html#review") == ""
 
 
 def test_the_readme_links_to_every_page():

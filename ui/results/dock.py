@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsMapLayerProxyModel, QgsProject, QgsVectorLayer
+from qgis.core import QgsApplication, QgsMapLayerProxyModel, QgsProject, QgsVectorLayer
 from qgis.gui import QgsDockWidget, QgsMapCanvas, QgsMapLayerComboBox, QgsMessageBar
 from qgis.PyQt.QtCore import QEvent, QObject, QSize, Qt
-from qgis.PyQt.QtWidgets import QFrame, QLabel, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
-from ..branding import icon
+from ..branding import icon, open_help
 from ..review.page import ReviewPage
 from ..wording import tr
 from .origin import origin_of
@@ -25,6 +34,12 @@ class ResultsDock(QgsDockWidget):
         self.layers.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
         self.layers.setAllowEmptyLayer(True, tr("Choose a result…"))
         self.layers.setToolTip(tr("Result whose figures are shown; it follows the layer that is active in QGIS"))
+        self.help = QToolButton()
+        self.help.setIcon(QgsApplication.getThemeIcon("/mActionHelpContents.svg"))
+        self.help.setAutoRaise(True)
+        self.help.setToolTip(tr("Open the help on this window"))
+        self.help.setAccessibleName(tr("Help"))
+        self.help.clicked.connect(self._open_help)
         self.messages = QgsMessageBar()
         self.figures = ResultsPage()
         self.review = ReviewPage(canvas)
@@ -86,6 +101,9 @@ class ResultsDock(QgsDockWidget):
             return
         self.pages.setCurrentWidget(self.empty if self.figures.layer is None else self.figures)
 
+    def _open_help(self) -> None:
+        open_help("results" if self.review.layer is None else "results#review")
+
     def _arrange(self) -> None:
         line = self.fontMetrics().height()
         scroll = _Column()
@@ -96,7 +114,10 @@ class ResultsDock(QgsDockWidget):
         holder = QWidget()
         layout = QVBoxLayout(holder)
         layout.setContentsMargins(line // 3, line // 3, line // 3, line // 3)
-        layout.addWidget(self.layers)
+        head = QHBoxLayout()
+        head.addWidget(self.layers, 1)
+        head.addWidget(self.help)
+        layout.addLayout(head)
         layout.addWidget(self.messages)
         layout.addWidget(scroll, 1)
         self.setWidget(holder)
