@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from osgeo import gdal, ogr, osr
+from qgis.core import QgsVectorLayer
 from qgis.PyQt.QtCore import QCoreApplication, QEventLoop
 from tilehawk.core.job.card import Band, ModelCard, ObjectClass, card_to_json
 from tilehawk.core.job.jobs import Job, job_from_json
@@ -76,6 +77,10 @@ class StandIn:
         path = self.folder / "preflights.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         return [job_from_json(line).detection for line in lines]
+
+    def area(self) -> QgsVectorLayer:
+        """Read the area of the last detection that was limited to one."""
+        return QgsVectorLayer(str(self.folder / "area.gpkg"))
 
     def pid(self, name: str = "pid") -> int | None:
         """Process of the last worker with a job, or `warm_pid` of the one kept warm; None before it has started."""
