@@ -1,40 +1,28 @@
 """Compute accuracy: what it refuses, what it hands to the worker, and the table and page it gives back."""
 
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 from qgis.core import (
     QgsApplication,
-    QgsFeature,
-    QgsGeometry,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProject,
     QgsRasterLayer,
-    QgsRectangle,
     QgsVectorLayer,
 )
 from tilehawk.core.job.jobs import EvaluateJob
 
-from tests.ui.installed import ROOT
-from tests.ui.scenery import CRS, ORIGIN
-
-WORKER_PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+from tests.ui.algorithm_calls import memory_layer, refusal, run, square
+from tests.ui.installed import WORKER_PYTHON
+from tests.ui.scenery import ORIGIN
 
 
 def boxes(name, fields, rows):
     """A memory layer of boxes of 7 m: rows of place and attributes."""
-    layer = QgsVectorLayer(f"Polygon?crs={CRS}&{fields}", name, "memory")
-    for place, *attributes in rows:
-        feature = QgsFeature(layer.fields())
-        x, y = ORIGIN[0] + 2 + 10 * place, ORIGIN[1] - 20
-        feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(x, y, x + 7, y + 7)))
-        feature.setAttributes(attributes)
-        layer.dataProvider().addFeature(feature)
-    QgsProject.instance().addMapLayer(layer)
-    return layer
+    squares = [(square(ORIGIN[0] + 2 + 10 * place, ORIGIN[1] - 20, 7), *attributes) for place, *attributes in rows]
+    return memory_layer(name, fields, squares)
 
 
 @pytest.fixture
@@ -65,10 +53,6 @@ def values(detected, truth, tmp_path):
     }
 
 
-def run(algorithm, values, context, feedback=None):
-    return algorithm.run(values, context, feedback or QgsProcessingFeedback(), catchExceptions=False)
-
-
 def test_every_parameter_is_explained(algorithm):
     assert all(parameter.help() for parameter in algorithm.parameterDefinitions())
     outputs = [output.name() for output in algorithm.outputDefinitions()]
@@ -85,16 +69,13 @@ def test_every_parameter_is_explained(algorithm):
     ],
 )
 def test_refused_in_a_sentence(algorithm, values, context, stand_in, changes, sentence):
-    ok, said = algorithm.checkParameterValues({**values, **changes}, context)
-    assert not ok
-    assert sentence.casefold() in said.casefold()
+    assert sentence.casefold() in refusal(algorithm, {**values, **changes}, context).casefold()
 
 
 def test_a_raster_that_is_no_file_gives_no_pictures(algorithm, values, context, stand_in):
     layer = QgsRasterLayer("type=xyz&url=http://127.0.0.1:1/{z}/{x}/{y}.png&zmax=1", "web", "wms")
     QgsProject.instance().addMapLayer(layer)
-    ok, said = algorithm.checkParameterValues({**values, "RASTER": layer}, context)
-    assert not ok
+    said = refusal(algorithm, {**values, "RASTER": layer}, context)
     assert "is no file" in said or "a raster that is a file" in said
 
 

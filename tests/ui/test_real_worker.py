@@ -14,10 +14,9 @@ from qgis.core import QgsProcessingFeedback, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 
-from tests.ui.installed import ROOT, make_profile, qgis_environment, run_program
+from tests.ui.installed import ROOT, WORKER_PYTHON, make_profile, qgis_environment, run_program
 from tests.ui.scenery import wait_until, write_raster
 
-WORKER_PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 SIDE = 160
 pytestmark = pytest.mark.skipif(not WORKER_PYTHON.is_file(), reason="there is no worker's environment in .venv")
 MAKE_MODEL = """

@@ -3,13 +3,11 @@
 import json
 import shutil
 import subprocess
-import sys
 
 import pytest
 
-from tests.ui.installed import ROOT, make_profile, qgis_environment, run_program
+from tests.ui.installed import ROOT, WORKER_PYTHON, make_profile, qgis_environment, run_program
 
-WORKER_PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 DISPLAY = ["xvfb-run", "-a", "-s", "-screen 0 1400x1000x24"]
 missing = [program for program in ("qgis", "xvfb-run") if shutil.which(program) is None]
 pytestmark = [

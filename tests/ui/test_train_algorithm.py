@@ -5,18 +5,16 @@ from pathlib import Path
 import pytest
 from qgis.core import (
     QgsApplication,
-    QgsFeature,
-    QgsGeometry,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsProject,
-    QgsRectangle,
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
 from tilehawk.core.job.train_job import TrainJob
 
-from tests.ui.scenery import CRS, ORIGIN
+from tests.ui.algorithm_calls import memory_layer, refusal, run, square
+from tests.ui.scenery import ORIGIN
 
 
 @pytest.fixture
@@ -27,15 +25,9 @@ def algorithm(plugin):
 @pytest.fixture
 def labels():
     """A memory layer of two pools and a tree, the tree doubtful."""
-    layer = QgsVectorLayer(f"Polygon?crs={CRS}&field=kind:string&field=unsure:bool", "labels", "memory")
-    for place, (kind, unsure) in enumerate((("pool", False), ("pool", False), ("tree", True))):
-        feature = QgsFeature(layer.fields())
-        x, y = ORIGIN[0] + 5 + 15 * place, ORIGIN[1] - 20
-        feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(x, y, x + 7, y + 7)))
-        feature.setAttributes([kind, unsure])
-        layer.dataProvider().addFeature(feature)
-    QgsProject.instance().addMapLayer(layer)
-    return layer
+    drawn = enumerate((("pool", False), ("pool", False), ("tree", True)))
+    rows = [(square(ORIGIN[0] + 5 + 15 * place, ORIGIN[1] - 20, 7), *attributes) for place, attributes in drawn]
+    return memory_layer("labels", "field=kind:string&field=unsure:bool", rows)
 
 
 @pytest.fixture
@@ -47,10 +39,6 @@ def values(raster, labels, tmp_path):
         "START_FROM": "",
         "OUTPUT": str(tmp_path / "mine.safetensors"),
     }
-
-
-def run(algorithm, values, context, feedback=None):
-    return algorithm.run(values, context, feedback or QgsProcessingFeedback(), catchExceptions=False)
 
 
 def saved(layer, path):
@@ -83,9 +71,7 @@ def test_values_in_order_are_accepted(algorithm, values, context, stand_in):
     ],
 )
 def test_refused_in_a_sentence(algorithm, values, context, stand_in, changes, sentence):
-    ok, said = algorithm.checkParameterValues({**values, **changes}, context)
-    assert not ok
-    assert sentence in said
+    assert sentence in refusal(algorithm, {**values, **changes}, context)
 
 
 def test_run_gives_the_model_and_its_figures(algorithm, values, context, stand_in):
