@@ -123,7 +123,7 @@ def introduce(plan: TilePlan, backend: Backend, parts: Parts, gathering: Gatheri
     elif parts.leftover:
         yield (
             f"An earlier run was broken off; what it left in '{parts.folder}' is replaced. "
-            "With --resume the same job would go on from there."
+            "To go on from there instead, resume the same job."
         )
 
 
@@ -137,6 +137,6 @@ def kept_on_failure(parts: Parts, watch: Watch) -> Iterator[None]:
             parts.clear()
         if parts.saved:
             kept = f"What was found so far is kept in '{parts.folder}'."
-            watch.tell([f"{kept} The same job with --resume goes on from there."], "warning")
+            watch.tell([f"{kept} Run again in QGIS, or with --resume, the same job goes on from there."], "warning")
         raise
     parts.clear()

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..job.errors import InvalidJob
+from ..job.errors import CannotResume
 from ..job.unfinished import RECORD, partial_path, partial_record, remove_unfinished
 from .detections import Detections
 from .target import refusals_told
@@ -56,14 +56,14 @@ class Parts:
     def resume(self) -> State | None:
         """Take over the parts of an earlier run of the same job and give the state they were saved with.
 
-        None where there are none. Raises InvalidJob where they are another job's, or damaged.
+        None where there are none. Raises CannotResume where they are another job's, or damaged.
         """
         record = partial_record(self._target)
         if record is None or not (self.folder / STATE).exists():
             return None
         theirs, ours = record.get("job", {}), self._record["job"]
         if differing := sorted(name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name)):
-            raise InvalidJob(
+            raise CannotResume(
                 f"'{self.folder.name}' was left by another job: not the same {', '.join(differing)}. "
                 "Repeat that job to go on from there, or start from the beginning without resuming."
             )
@@ -75,7 +75,7 @@ class Parts:
                 if self._objects(k).shape[1] != count:
                     raise ValueError("objects are missing")
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
-            raise InvalidJob(
+            raise CannotResume(
                 f"'{self.folder.name}' is damaged. Start from the beginning, without resuming."
             ) from problem
         with refusals_told(self._target):

@@ -14,6 +14,10 @@ class InvalidJob(TilehawkError):
     """A job asks for something impossible or contradictory; nothing has been started."""
 
 
+class CannotResume(InvalidJob):
+    """What an earlier run left is another job's, or damaged; nothing has been started, and it is still there."""
+
+
 class RasterError(TilehawkError):
     """A raster cannot be read, or not as the model needs it."""
 
@@ -48,7 +52,10 @@ class Interrupted(Cancelled):
         super().__init__(message)
 
 
-KINDS = {kind.__name__: kind for kind in (InvalidJob, RasterError, ModelError, LabelError, OutputError, WorkerError)}
+KINDS = {
+    kind.__name__: kind
+    for kind in (InvalidJob, CannotResume, RasterError, ModelError, LabelError, OutputError, WorkerError)
+}
 
 
 def explain(problem: BaseException) -> TilehawkError:

@@ -1,17 +1,18 @@
 """How accurate detections are near the seams between tiles, and whether the choice of tiles shows in the result.
 
-    .venv/bin/python tests/benchmarks/seams.py [--model M.safetensors] [--data FOLDER] [--size 1536] [--scenes 2]
-                                               [--finer 3]
+    .venv/bin/python tests/benchmarks/seams.py [--model M.safetensors] [--data FOLDER] [--images N] [--size 1536]
+                                               [--scenes 2] [--finer 3]
 
-Mosaics with truth: drawn suburbs and, where `--data` is there, all its labelled images side by side. Every mosaic is
+Mosaics with truth: drawn suburbs and, where `--data` is there, its labelled images side by side. Every mosaic is
 looked at in tiles of 256 to 768 px and from shifted corners; parts of them also enlarged, so that objects are larger
 than the overlap, and some than a tile. What each tile shows is merged by several rules: those of the product (`seams`,
 `centre`, `nms`), and greedy merging on intersection over the smaller, as SAHI does by default. One row for a rule and a
 kind of run. `near`: objects whose box comes within 64 px of a tile's edge; where all runs of a kind are put together,
-most objects are near in some and elsewhere in others. `duplicates`: unmatched detections that overlap an object already
-found by more than IoU .3; `across seams`: those of them that no tile shows side by side. `stable`: of detections 0.1
-over the threshold, the share that the reference (tiles of 512 px without a shift; enlarged: everything in one tile)
-shows at the threshold, and the other way round.
+most objects are near in some and elsewhere in others; `less near`: F1 near less that elsewhere, a 95 % interval from
+drawing squares of 256 px anew, each with all that any run finds in it. `duplicates`: unmatched detections that overlap
+an object already found by more than IoU .3; `across seams`: those of them that no tile shows side by side. `stable`: of
+detections 0.1 over the threshold, the share that the reference (tiles of 512 px without a shift; enlarged: everything
+in one tile) shows at the threshold, and the other way round.
 
 A second table holds how far the sides of boxes lie from the edge of the tile where the true object goes on beyond it:
 CUT_PX and CUT_PART in core/detections/waiting.py rest on it.
@@ -21,7 +22,7 @@ import argparse
 import csv
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -45,6 +46,7 @@ from core.retinanet.weights import load_model
 from core.scene.scene import draw_scene
 
 NEAR_PX, DUPLICATE_IOU, CLEAR = 64, 0.3, 0.1
+SQUARE_PX, DRAWS = 256, 2000
 WHOLE = 4096  # a tile that no mosaic fills: all in one look
 # Tile, overlap, shift of the lattice, px; the first of a kind is the reference of its `stable`.
 RUNS = {
@@ -73,13 +75,13 @@ def drawn(size: int, seed: int, card: ModelCard) -> Mosaic:
     return Mosaic(scene.image[: len(card.bands)], Detections.truth(scene.boxes))
 
 
-def real(folder: Path, card: ModelCard) -> Mosaic:
-    """Labelled images side by side, as square as they go; a name's boxes move with its image.
+def real(folder: Path, card: ModelCard, most: int | None = None) -> Mosaic:
+    """Labelled images side by side, the first `most`, as square as they go; a name's boxes move with its image.
 
     Those a model was trained on are among them: all that is compared here looks at the same ground.
     """
     rows = list(csv.DictReader((folder / "annotations.csv").open(encoding="utf-8")))
-    names = [row["image"] for row in csv.DictReader((folder / "split.csv").open())]
+    names = [row["image"] for row in csv.DictReader((folder / "split.csv").open())][:most]
     images = []
     for name in names:
         path = folder / name if (folder / name).is_file() else folder / "images" / name
@@ -201,30 +203,44 @@ def one_look(two: np.ndarray, plan: TilePlan, parts: Parts) -> bool:
 class Tally:
     """Counts of found, missed and made-up objects, near seams and elsewhere, and of duplicates."""
 
-    counts: np.ndarray  # (2, 3): elsewhere, near; found, made up, missed
+    squares: list[np.ndarray] = field(default_factory=list)  # of each mosaic: (squares, 2, 3), as `counts`
     duplicates: int = 0
     across_seams: int = 0
     detections: int = 0
 
     @property
-    def f1(self) -> list[float]:
-        """F1 elsewhere and near seams."""
-        return [f1(counts) for counts in self.counts]
+    def counts(self) -> np.ndarray:
+        """Elsewhere and near seams: the numbers found, made up and missed (2, 3)."""
+        return np.concatenate(self.squares).sum(axis=0)
+
+    def less_near(self) -> list[float]:
+        """F1 near seams less F1 elsewhere: the low and high end of its 95 % interval."""
+        squares = np.concatenate(self.squares)
+        drawn = np.random.default_rng(0).multinomial(len(squares), np.full(len(squares), 1 / len(squares)), DRAWS)
+        found, made_up, missed = np.moveaxis(np.tensordot(drawn, squares, 1), -1, 0)
+        scores = 2 * found / np.maximum(2 * found + made_up + missed, 1)
+        return np.percentile(scores[:, 1] - scores[:, 0], [2.5, 97.5]).tolist()
+
+    def begin(self, mosaic: Mosaic) -> None:
+        """Go on to the next mosaic."""
+        self._across = mosaic.image.shape[2] // SQUARE_PX + 1
+        self.squares.append(np.zeros(((mosaic.image.shape[1] // SQUARE_PX + 1) * self._across, 2, 3), np.int64))
 
     def add(
         self, found: Detections, truth: Detections, plan: TilePlan, parts: Parts, shift: int, at_iou: float
     ) -> None:
-        """Count one mosaic: matching is done on everything, then each object counts where it lies."""
+        """Count a run on the mosaic: matching is done on everything, then each object counts where it lies."""
         overlaps = find_overlaps(found, truth)
         taken = match(found, truth, at_iou, overlaps).taken
         near_found, near_true = near_seams(found.boxes, plan, shift), near_seams(truth.boxes, plan, shift)
         seen = np.isin(np.arange(len(truth)), taken)
-        for side in (0, 1):
-            self.counts[side] += [
-                (seen & (near_true == side)).sum(),
-                ((taken < 0) & (near_found == side)).sum(),
-                (~seen & (near_true == side)).sum(),
-            ]
+        for boxes, near, some, kind in (
+            (truth.boxes, near_true, seen, 0),
+            (found.boxes, near_found, taken < 0, 1),
+            (truth.boxes, near_true, ~seen, 2),
+        ):
+            x, y = ((boxes[some, :2] + boxes[some, 2:]) / 2 // SQUARE_PX).astype(np.int64).T
+            np.add.at(self.squares[-1], (y * self._across + x, near[some].astype(np.int64), kind), 1)
         again = (overlaps.iou > DUPLICATE_IOU) & seen[overlaps.truth] & (taken[overlaps.detected] < 0)
         first = {t: d for d, t in enumerate(taken.tolist()) if t >= 0}
         pairs = {d: first[t] for d, t in zip(overlaps.detected[again], overlaps.truth[again], strict=True)}
@@ -248,8 +264,9 @@ def compare(kinds: dict[str, list[Run]], looks: list[tuple[Mosaic, Looks]], thre
     rows = []
     for kind, runs in kinds.items():
         for name, rule in RULES.items():
-            tally, there, back = Tally(np.zeros((2, 3), np.int64)), np.zeros(2, int), np.zeros(2, int)
+            tally, there, back = Tally(), np.zeros(2, int), np.zeros(2, int)
             for mosaic, seen in looks:
+                tally.begin(mosaic)
                 found = {run: on_mosaic(rule(*seen[run]), mosaic, run[2]) for run in runs}
                 for run in runs[1:] if runs[0][0] == WHOLE else runs:
                     counted = found[run].take(found[run].scores >= threshold)
@@ -257,7 +274,8 @@ def compare(kinds: dict[str, list[Run]], looks: list[tuple[Mosaic, Looks]], thre
                 for run in runs[1:]:
                     there += kept(found[run], found[runs[0]], threshold)
                     back += kept(found[runs[0]], found[run], threshold)
-            elsewhere, near = tally.f1
+            elsewhere, near = map(f1, tally.counts)
+            low, high = tally.less_near()
             rows.append(
                 {
                     "runs": kind,
@@ -265,6 +283,8 @@ def compare(kinds: dict[str, list[Run]], looks: list[tuple[Mosaic, Looks]], thre
                     "F1": f1(tally.counts.sum(axis=0)),
                     "near": near,
                     "elsewhere": elsewhere,
+                    "less near, from": low,
+                    "to": high,
                     "objects near": int(tally.counts[1, [0, 2]].sum()),
                     "and elsewhere": int(tally.counts[0, [0, 2]].sum()),
                     "duplicates %": 100 * tally.duplicates / max(tally.detections, 1),
@@ -311,6 +331,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(ROOT / "resources/models/swimming-pools.safetensors"))
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data/pools_naip")
+    parser.add_argument("--images", type=int, help="how many of the labelled images; all of them unless given")
     parser.add_argument("--size", type=int, default=1536, help="side of a drawn suburb, px")
     parser.add_argument("--scenes", type=int, default=2)
     parser.add_argument("--finer", type=int, default=3, help="how many times parts of the mosaics are enlarged; 0: not")
@@ -320,7 +341,7 @@ def main() -> None:
     detector = Detector(card, network, choose_backend())
     mosaics = [drawn(options.size, 700 + seed, card) for seed in range(options.scenes)]
     if options.data.is_dir():
-        mosaics.insert(0, real(options.data, card))
+        mosaics.insert(0, real(options.data, card, options.images))
     sets = [(RUNS, mosaics)]
     if options.finer:
         sets.append((FINER_RUNS, [finer(mosaic, options.finer, 2304 // options.finer) for mosaic in mosaics[:2]]))

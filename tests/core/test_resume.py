@@ -117,7 +117,7 @@ def test_a_command_that_is_asked_to_end_keeps_its_parts_and_goes_on_from_them(jo
     process.send_signal(asking)
     _, told = process.communicate()
     assert process.returncode == 1
-    assert told.endswith("The same job with --resume goes on from there.\nInterrupted.\n")
+    assert told.endswith("or with --resume, the same job goes on from there.\nInterrupted.\n")
     assert left_by(job) == ["found.gpkg.partial"]
 
     resumed = subprocess.run([*command, job.output, "--resume"], check=True, capture_output=True, text=True)

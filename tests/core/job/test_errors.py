@@ -3,12 +3,12 @@ import errno
 import pytest
 
 from core.job import errors
-from core.job.errors import Cancelled, ModelError, OutputError, TilehawkError, WorkerError, explain
+from core.job.errors import Cancelled, Interrupted, ModelError, OutputError, TilehawkError, WorkerError, explain
 
 
 def test_every_kind_is_known_by_its_name():
     kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TilehawkError)}
-    assert set(errors.KINDS.values()) == kinds - {TilehawkError, Cancelled}
+    assert set(errors.KINDS.values()) == kinds - {TilehawkError, Cancelled, Interrupted}
 
 
 def test_an_error_for_the_user_stays_as_it_is():
