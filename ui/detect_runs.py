@@ -29,7 +29,8 @@ ALGORITHM = "tilehawk:detect"
 class DetectRun(AlgorithmRun):
     """One run of the detection algorithm.
 
-    `crs` and `colors`: of the boxes that `found` carries. `layer`: the result in the project, once it has ended well.
+    `crs` and `colors`: of the boxes that `found` carries; `on_map`: whether the map still shows the project it was
+    started in. `layer`: the result in the project, once it has ended well.
     """
 
     def __init__(self, parameters: dict[str, Any]) -> None:
@@ -37,6 +38,7 @@ class DetectRun(AlgorithmRun):
         super().__init__(ALGORITHM, parameters)
         prepared = prepare(self._algorithm, parameters, self._context)
         self.crs, self.colors = prepared.raster.crs, [known.color for known in prepared.card.classes]
+        self.on_map = True
         self.layer: QgsVectorLayer | None = None
 
     def outcome(self) -> str:
@@ -62,6 +64,7 @@ class DetectRuns(QObject):
         self._runs: list[DetectRun] = []
         self._boxes: dict[DetectRun, LiveBoxes] = {}
         self.again = RunAgain(iface)
+        QgsProject.instance().cleared.connect(self._leave_map)
 
     def start(self, parameters: dict[str, Any]) -> DetectRun:
         """Start a run; raises InvalidJob with a sentence."""
@@ -74,6 +77,7 @@ class DetectRuns(QObject):
 
     def close(self) -> None:
         """Cancel whatever runs and wait shortly for the end of it, for unloading and for QGIS's exit."""
+        QgsProject.instance().cleared.disconnect(self._leave_map)
         self.again.close()
         cancel_tasks()
         running = [run for run in self._runs if run.running]
@@ -89,11 +93,17 @@ class DetectRuns(QObject):
 
     def _show_boxes(self, event: Event) -> None:
         run = self.sender()
-        if not run.running:
+        if not (run.running and run.on_map):
             return
         if run not in self._boxes:
             self._boxes[run] = LiveBoxes(self._iface.mapCanvas(), run.colors)
         self._boxes[run].add(event["boxes"], event["scores"], event["labels"], run.crs)
+
+    def _leave_map(self) -> None:
+        """Take boxes off a map that now shows another project; the runs go on."""
+        for run in self._runs:
+            run.on_map = False
+            self._take_boxes_off(run)
 
     def _take_boxes_off(self, run: DetectRun) -> None:
         boxes = self._boxes.pop(run, None)
@@ -122,7 +132,7 @@ class DetectRuns(QObject):
             self.loaded.emit(layer)
             next_steps = [
                 (tr("Open table"), tr("Open the attribute table of the objects"), self._iface.showAttributeTable),
-                (tr("Review"), tr("Go from object to object and accept or reject each"), self.review_asked.emit),
+                (tr("Review…"), tr("Go from object to object and accept or reject each"), self.review_asked.emit),
                 (tr("Export…"), tr("Save the objects in another format"), self._export),
             ]
             if not self.receivers(self.review_asked):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from osgeo import gdal, ogr, osr
 from qgis.core import QgsVectorLayer
-from qgis.PyQt.QtCore import QCoreApplication, QEventLoop
+from qgis.PyQt.QtCore import QCoreApplication, QEventLoop, Qt
+from qgis.PyQt.QtTest import QTest
 from tilehawk.core.job.card import Band, ModelCard, ObjectClass, card_to_json
 from tilehawk.core.job.jobs import Job, job_from_json
 
@@ -42,6 +43,11 @@ def wait_until(condition, seconds=20.0):
         assert time.monotonic() < deadline, "waited in vain"
         QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
         time.sleep(0.01)
+
+
+def click(widget):
+    """Click the middle of a widget."""
+    QTest.mouseClick(widget, Qt.MouseButton.LeftButton)
 
 
 class StandIn:

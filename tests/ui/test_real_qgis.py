@@ -1,84 +1,84 @@
-"""The plugin in the real application, which pytest-qgis only stands in for: loaded, used, and closed in mid-run."""
+"""The plugin in the real application, which pytest-qgis only stands in for: broken into in whatever it does."""
 
+import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
-from tests.ui.installed import make_profile, qgis_environment, run_program
+from tests.ui.installed import ROOT, make_profile, qgis_environment, run_program
+from tests.ui.scenery import write_raster
 
 DISPLAY = ["xvfb-run", "-a", "-s", "-screen 0 1280x1024x24"]
+SCRIPT = Path(__file__).with_name("interruptions.py")
+WORKER_PYTHON = ROOT / ".venv/bin/python"
+MODEL = ROOT / "resources/models/swimming-pools.safetensors"
 missing = [program for program in ("qgis", "xvfb-run") if shutil.which(program) is None]
-pytestmark = pytest.mark.skipif(bool(missing), reason=f"not on the PATH: {', '.join(missing)}")
-SCRIPT = """
-import os, sys, traceback
-from pathlib import Path
-from qgis.PyQt.QtCore import QTimer
-from qgis.PyQt.QtWidgets import QApplication, QMessageBox
-from qgis.utils import iface, plugins
-
-folder = Path(os.environ["TILEHAWK_TEST_FOLDER"])
-
-def use():
-    try:
-        plugin = plugins["tilehawk"]
-        actions = [action.text() for menu in iface.rasterMenu().actions() if menu.menu()
-                   for action in menu.menu().actions()]
-        plugin.action.trigger()
-        form = plugin.dialog.form
-        form.set_raster(str(folder / "suburb.tif"))
-        form.model.set_path(str(folder / "pools-and-trees.safetensors"))
-        plugin.dialog.run_button.click()
-        run = plugin.dialog._run
-        assert run is not None and run.running, plugin.dialog.messages.currentItem().text()
-        (folder / "said").write_text(f"in the menu: {'Detect objects…' in actions}, running: {run.running}")
-    except BaseException:
-        (folder / "said").write_text(traceback.format_exc())
-    wait_for_worker()
-
-def wait_for_worker():
-    if not all((folder / "stand_in" / name).exists() for name in ("jobs.jsonl", "preflights.jsonl")):
-        QTimer.singleShot(200, wait_for_worker)
-        return
-    QTimer.singleShot(200, agree)
-    iface.actionExit().trigger()
-
-def agree():
-    # that running tasks are cancelled; QGIS then wants to be asked again
-    box = QApplication.activeModalWidget()
-    if isinstance(box, QMessageBox):
-        box.button(QMessageBox.StandardButton.Yes).click()
-        leave()
-    else:
-        QTimer.singleShot(200, agree)
-
-def leave():
-    if plugins["tilehawk"].dialog._run.running:
-        QTimer.singleShot(200, leave)
-    else:
-        iface.actionExit().trigger()
-
-QTimer.singleShot(1000, use)
-"""
+pytestmark = [
+    pytest.mark.skipif(bool(missing), reason=f"not on the PATH: {', '.join(missing)}"),
+    pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up in /proc, which only Linux has"),
+]
+DURING = ("run", "try", "warm", "train", "survey", "review")
+TABLE = [f"{during}:{act}" for act in ("reload", "disable", "new", "remove") for during in DURING]
+for like in ("try", "warm", "survey", "review"):
+    TABLE.remove(f"{like}:reload")  # that is as `disable`
+CRASHES = ("Segmentation fault", "Fatal Python error", "Qt Concurrent has caught", "QThread: Destroyed", "Traceback")
 
 
-def test_used_and_closed_in_mid_run(tmp_path, raster, model, stand_in):
-    """Closing QGIS ends the worker, and QGIS leaves without a crash."""
-    stand_in.plan(seconds=120)
-    script = tmp_path / "use.py"
-    script.write_text(SCRIPT, encoding="utf-8")
+def use(folder, python, model, *cases):
+    """Have QGIS do cases with a worker's Python; gives what the script has written, or what QGIS has said."""
+    (folder / "out").mkdir()
+    (folder / "tmp").mkdir()
     environment = qgis_environment(
-        make_profile(tmp_path / "profile"),
+        make_profile(folder / "profile"),
         QT_QPA_PLATFORM="xcb",
-        TILEHAWK_TEST_FOLDER=str(tmp_path),
-        TILEHAWK_PYTHON=str(stand_in.python),
+        TMPDIR=str(folder / "tmp"),
+        TILEHAWK_ROOT=str(ROOT),
+        TILEHAWK_TEST_FOLDER=str(folder),
+        TILEHAWK_TEST_CASES=" ".join(cases),
+        TILEHAWK_TEST_MODEL=str(model),
+        TILEHAWK_PYTHON=str(python),
     )
-    qgis = ["qgis", "--nologo", "--noversioncheck", "--code", str(script)]
-    code, log = run_program([*DISPLAY, *qgis], environment, 180)
-    said = (tmp_path / "said").read_text(encoding="utf-8") if (tmp_path / "said").exists() else log
-    assert said == "in the menu: True, running: True"
+    qgis = ["qgis", "--nologo", "--noversioncheck", "--code", str(SCRIPT)]
+    code, log = run_program([*DISPLAY, *qgis], environment, 300)
     assert code == 0, log
-    assert "Qt Concurrent has caught an exception" not in log
-    for worker in ("pid", "warm_pid"):
+    assert [crash for crash in CRASHES if crash in log] == [], log
+    said = folder / "said.json"
+    return json.loads(said.read_text("utf-8")) if said.exists() else log
+
+
+def assert_all_is_gone(folder, workers):
+    """The workers have ended, and no file has been left but what the next training needs."""
+    for worker in workers:
         with pytest.raises(ProcessLookupError):
-            os.kill(stand_in.pid(worker), 0)
+            os.kill(worker, 0)
+    left = [path for path in (folder / "out").iterdir() if not path.name.startswith("mine-")]
+    left += [path for path in (folder / "tmp").rglob("*") if path.is_file() or "tilehawk" in path.name]
+    assert left == []
+
+
+def test_nothing_stays_behind_and_the_plugin_works_on(tmp_path, raster, model, stand_in):
+    """Whatever the plugin is in the middle of, when it or what it works on is taken away."""
+    stand_in.plan(seconds=120, boxes=[[480005, 3759985, 480012, 3759992]])
+    said = use(tmp_path, stand_in.python, model, *TABLE)
+    assert list(said) == TABLE
+    assert {case: problem for case, problem in said.items() if problem} == {}
+
+
+@pytest.mark.parametrize(("during", "count"), [("warm", 1), ("all", 3)])
+def test_quitting_ends_all_workers(tmp_path, raster, model, stand_in, during, count):
+    """Also a run, a try and a training at once, with workers that do not hear that they are to stop."""
+    stand_in.plan(seconds=120, deaf=True)
+    said = use(tmp_path, stand_in.python, model, f"{during}:quit")
+    assert len(said["workers"]) >= count  # one that does not hear may still be there
+    assert_all_is_gone(tmp_path, said["workers"])
+
+
+@pytest.mark.skipif(not WORKER_PYTHON.is_file(), reason="there is no worker's environment in .venv")
+def test_quitting_takes_away_what_was_half_written(tmp_path, stand_in):
+    """With the real worker, which has found something by then."""
+    write_raster(tmp_path / "suburb.tif", 6000)
+    said = use(tmp_path, WORKER_PYTHON, MODEL, "early:quit")
+    assert any(name.endswith(".partial") for name in said["files"])
+    assert_all_is_gone(tmp_path, said["workers"])
