@@ -1,5 +1,6 @@
 """The training algorithm: what it refuses and in which words, what it hands to the worker and gives back."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from qgis.core import (
 from tilehawk.core.job.train_job import TrainJob
 
 from tests.ui.algorithm_calls import memory_layer, refusal, run, square
-from tests.ui.scenery import ORIGIN
+from tests.ui.scenery import CARD, ORIGIN, write_card
 
 
 @pytest.fixture
@@ -161,3 +162,19 @@ def test_cancelled_training_can_be_gone_on_with(algorithm, values, context, stan
     results, _ = run(algorithm, values, context, feedback)
     assert results == {}
     assert "can be gone on with" in feedback.textLog()
+
+
+def test_labels_that_an_earlier_model_learnt_from_are_left_alone(algorithm, values, context, stand_in, tmp_path):
+    """A review's labels are no file that stays: each training keeps its own copy, which the next one mixes in."""
+    for name in ("mine-labels.gpkg", "mine-labels-2.gpkg"):
+        (tmp_path / name).write_bytes(b"earlier")
+    sources = [{"source": {"labels": f"{tmp_path / name}|layername=x"}} for name in ("mine-labels.gpkg", "other.gpkg")]
+    start = write_card(tmp_path / "start.safetensors", replace(CARD, training={"sources": sources}))
+    old = [{"source": {"labels": str(tmp_path / "mine-labels-2.gpkg"), "area": None}}]
+    write_card(tmp_path / "mine.safetensors", replace(CARD, training={"sources": old}))
+    _, ok = run(algorithm, {**values, "START_FROM": str(start)}, context)
+    assert ok
+    (job,) = (job for job in stand_in.jobs() if isinstance(job, TrainJob))
+    assert job.labels == (f"{tmp_path}/mine-labels-3.gpkg|layername=mine-labels-3",)
+    for name in ("mine-labels.gpkg", "mine-labels-2.gpkg"):
+        assert (tmp_path / name).read_bytes() == b"earlier"

@@ -18,7 +18,8 @@ from qgis.core import (
 )
 
 from ...core.job.augmentation import parse_augmentation
-from ...core.job.errors import InvalidJob, RasterError
+from ...core.job.card import read_card
+from ...core.job.errors import InvalidJob, ModelError, RasterError
 from ...core.job.factors import parse_factors
 from ...core.job.train_job import KNOWN_STARTS, TrainJob
 from ..models import find_model
@@ -39,12 +40,17 @@ class PreparedTraining:
     area: LayerFile
 
     def make_job(self, beside: Path, feedback: QgsProcessingFeedback) -> TrainJob:
-        """Give the job with files of its layers; layers that are no files are written beside a model's path."""
+        """Give the job with files of its layers; layers that are no files are written beside a model's path.
+
+        Those that an earlier model was trained on are left alone: its samples are mixed in from there.
+        """
         job = self.job
+        kept = _files_of(beside) | _files_of(Path(job.start_from or ""))
         if self.labels.given:
-            job = replace(job, labels=(self.labels.path(beside.with_name(f"{beside.stem}-labels.gpkg"), feedback),))
+            copy = _free(beside.with_name(f"{beside.stem}-labels.gpkg"), kept)
+            job = replace(job, labels=(self.labels.path(copy, feedback),))
         if self.area.given:
-            job = replace(job, area=self.area.path(beside.with_name(f"{beside.stem}-area.gpkg"), feedback))
+            job = replace(job, area=self.area.path(_free(beside.with_name(f"{beside.stem}-area.gpkg"), kept), feedback))
         return job
 
 
@@ -69,6 +75,25 @@ def prepare_training(
     stand_in = job.rasters
     replace(job, labels=stand_in, area=stand_in[0] if stand_in and area.given else None).validate()
     return PreparedTraining(job, labels, area)
+
+
+def _files_of(model: Path) -> set[Path]:
+    """Files of labels and areas that a model's card names; none where there is no such model."""
+    try:
+        sources = [told["source"] for told in read_card(model).training.get("sources", [])]
+    except (ModelError, KeyError, TypeError):
+        return set()
+    named = [source.get(key) for source in sources for key in ("labels", "area")]
+    return {Path(name.split("|")[0]) for name in named if name}
+
+
+def _free(path: Path, kept: set[Path]) -> Path:
+    """The path, or the next one with a number that is not to be kept."""
+    number = 2
+    free = path
+    while free in kept:
+        free, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
+    return free
 
 
 def model_path(path: str) -> str:
