@@ -19,6 +19,7 @@ folder, target = sys.argv[1:3]
 data = prepare_data(folder, chip_size=64, batch_size=4, seed=1)
 print(data)
 data.show_batch(rows=1)
+data.show_augmentations(versions=3)
 
 # %% The model. Anchors are fitted to the labels' sizes; scales and ratios are those of the paper.
 # This one is small, so that the example takes a minute on a processor: leave out `settings` for real work, and give
