@@ -65,11 +65,12 @@ class StandIn:
     def plan(self, **changes) -> None:
         """Set what the worker does: `seconds` of work, `error` (kind, text), `not_examined_m2`, `notices`, `boxes`.
 
-        `deaf`: it does not hear that it is to stop. Of a pre-flight: `warnings`, and `facts` that differ.
+        `deaf`: it does not hear that it is to stop. `parts_stay`: it leaves parts to go on from. Of a pre-flight:
+        `warnings`, and `facts` that differ.
         """
         plan = {
             "seconds": 0.0, "deaf": False, "error": None, "not_examined_m2": 0.0, "notices": [], "boxes": [],
-            "warnings": [], "facts": {}, **changes,
+            "parts_stay": False, "warnings": [], "facts": {}, **changes,
         }  # fmt: skip
         (self.folder / "plan.json").write_text(json.dumps(plan))
 

@@ -32,7 +32,7 @@ def work(seconds: float, deaf: bool) -> bool:
 
 
 @contextmanager
-def unfinished(job: dict) -> Iterator[None]:
+def unfinished(job: dict, parts_stay: bool) -> Iterator[None]:
     """Have a file and a folder beside a detection's output, as the worker does, for as long as it works."""
     if job["job"] != "detect":
         yield
@@ -44,7 +44,8 @@ def unfinished(job: dict) -> Iterator[None]:
     (parts / "job.json").write_text(json.dumps({"pid": os.getpid(), "job": job}))
     yield
     part.unlink()
-    shutil.rmtree(parts)
+    if not parts_stay:
+        shutil.rmtree(parts)
 
 
 def survey(job: dict) -> None:
@@ -144,12 +145,12 @@ def main() -> None:
             say(event="notice", text=text, level=level)
         if plan["boxes"]:
             say(event="boxes", boxes=plan["boxes"], scores=[0.9] * len(plan["boxes"]), labels=[0] * len(plan["boxes"]))
-        with unfinished(job):
+        with unfinished(job, plan["parts_stay"]):
             done = work(plan["seconds"], plan["deaf"])
         if not done:
             say(event="error", kind="Cancelled", text="Cancelled.")
             continue
-        if plan["error"]:
+        if plan["error"] and (plan["error"][0] != "CannotResume" or job["resume"]):
             say(event="error", kind=plan["error"][0], text=plan["error"][1])
             continue
         if job["job"] in OTHERS:

@@ -11,6 +11,7 @@ from qgis.core import (
     QgsCoordinateTransform,
     QgsFeature,
     QgsGeometry,
+    QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsProject,
@@ -44,7 +45,7 @@ def test_listed_with_its_parameters(algorithm):
     assert names == [
         "INPUT", "MODEL", "EXTENT", "MASK", "THRESHOLD", "VIEW",
         "TILE", "OVERLAP", "NMS_OVERLAP", "SCORE_FLOOR", "CLASSES", "BANDS", "VALUE_RANGE", "RESOLUTION",
-        "BATCH_SIZE", "DEVICE", "OUTPUT",
+        "BATCH_SIZE", "DEVICE", "RESUME", "OUTPUT",
     ]  # fmt: skip
     assert all(parameter.help() for parameter in algorithm.parameterDefinitions())
     outputs = [output.name() for output in algorithm.outputDefinitions()]
@@ -253,3 +254,37 @@ def test_progress_comes_with_the_time_left(algorithm, values, context, stand_in)
 
 def test_found_by_the_registry(plugin):
     assert "tilehawk:detect" in [each.id() for each in QgsApplication.processingRegistry().algorithms()]
+
+
+def leave_parts(values):
+    """Have parts beside the output, as a worker leaves them that has died."""
+    parts = Path(values["OUTPUT"] + ".partial")
+    parts.mkdir()
+    (parts / "job.json").write_text('{"pid": 1, "job": {}}')
+    return parts
+
+
+def test_a_run_goes_on_from_what_an_interrupted_one_has_left(algorithm, values, context, stand_in):
+    run(algorithm, values, context)
+    leave_parts(values)
+    run(algorithm, values, context)
+    leave_parts(values)
+    run(algorithm, {**values, "RESUME": False}, context)
+    assert [job.resume for job in stand_in.jobs()] == [False, True, False]
+
+
+def test_a_run_that_cannot_go_on_from_what_is_left_begins_anew(algorithm, values, context, stand_in):
+    leave_parts(values)
+    stand_in.plan(error=["CannotResume", "'found.gpkg.partial' was left by another job: not the same tiles."])
+    results, ok = run(algorithm, values, context)
+    assert ok and results["OBJECT_COUNT"] == 3
+    assert [job.resume for job in stand_in.jobs()] == [True, False]
+
+
+def test_a_run_that_fails_says_that_it_can_go_on(algorithm, values, context, stand_in):
+    stand_in.plan(error=["OutputError", "The disk is full."], parts_stay=True)
+    with pytest.raises(QgsProcessingException, match=r"disk is full\. What was found so far is kept: start the same"):
+        run(algorithm, values, context)
+    stand_in.plan(error=["OutputError", "The disk is full."])
+    with pytest.raises(QgsProcessingException, match=r"disk is full\.$"):
+        run(algorithm, values, context)

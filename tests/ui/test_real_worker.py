@@ -10,10 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsProcessingFeedback, QgsVectorLayer
+from qgis.core import QgsProcessingException, QgsProcessingFeedback, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 
+from tests.ui.algorithm_calls import run
 from tests.ui.installed import ROOT, WORKER_PYTHON, make_profile, qgis_environment, run_program
 from tests.ui.scenery import wait_until, write_raster
 
@@ -62,6 +63,52 @@ def test_run_through_processing(algorithm, context, tiny_model, big_raster, tmp_
     assert results["OBJECT_COUNT"] == sum(score >= 0.005 for score in scores) > 0
     assert results["THRESHOLD_USED"] == 0.005
     assert layer.crs().authid() == "EPSG:26911"
+
+
+MORTAL_WORKER = """#!{python}
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from core import gathering
+from core.__main__ import main
+from core.detections.merging import Merger
+
+def die(merger):
+    death.unlink()
+    os.kill(os.getpid(), 9)
+
+death = Path({death!r})
+gathering.PART_SECONDS = 0.0
+if death.exists():
+    Merger.finish = die
+sys.exit(main(["run"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script is started by its first line")
+def test_a_run_whose_worker_was_killed_goes_on_when_it_is_started_again(
+    algorithm, context, tiny_model, big_raster, tmp_path, monkeypatch
+):
+    def boxes(layer):
+        return [(feature["score"], feature.geometry().asWkt()) for feature in QgsVectorLayer(layer).getFeatures()]
+
+    worker, death = tmp_path / "worker.py", tmp_path / "death"
+    worker.write_text(MORTAL_WORKER.format(python=WORKER_PYTHON, root=str(ROOT), death=str(death)))
+    worker.chmod(0o755)
+    monkeypatch.setenv("TILEHAWK_PYTHON", str(worker))
+    values = {"INPUT": big_raster, "MODEL": tiny_model, "THRESHOLD": 0.005, "DEVICE": "cpu", "BATCH_SIZE": 1}
+    undisturbed, _ = run(algorithm, {**values, "OUTPUT": str(tmp_path / "undisturbed.gpkg")}, context)
+
+    values["OUTPUT"] = str(tmp_path / "found.gpkg")
+    death.touch()
+    with pytest.raises(QgsProcessingException, match=r"worker's log.*start the same run again, and it goes on"):
+        run(algorithm, values, context)
+    assert sorted(path.name for path in tmp_path.glob("found*")) == ["found.gpkg.partial"]
+    feedback = QgsProcessingFeedback()
+    results, ok = run(algorithm, values, context, feedback)
+    assert ok and "Going on where it was broken off: 4 of them" in feedback.textLog()
+    assert boxes(results["OUTPUT"]) == boxes(undisturbed["OUTPUT"]) != []
+    assert sorted(path.name for path in tmp_path.glob("found*")) == ["found.gpkg"]
 
 
 def test_run_from_the_dialog(plugin, tiny_model, big_raster, tmp_path):

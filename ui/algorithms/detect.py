@@ -13,8 +13,12 @@ from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterDefinition,
+    QgsProcessingUtils,
 )
 
+from ...core.job.errors import Cancelled, CannotResume, TilehawkError
+from ...core.job.jobs import DetectJob
+from ...core.job.unfinished import partial_record
 from ..told import tr_core
 from ..wording import counted, duration, tr
 from .detect_parameters import parameters
@@ -85,7 +89,8 @@ class DetectAlgorithm(WorkerAlgorithm):
         files = make_files(prepared, feedback, target)
         try:
             job = replace(files.job, output=str(Path(target).absolute()))
-            result = self.run_job(job, feedback)
+            resumed = self.parameterAsBool(values, "RESUME", context) and partial_record(job.output) is not None
+            result = self._detect(replace(job, resume=resumed), feedback, files.plan is None)
             looked_at = area_of(job)
             picture, files = files.picture, replace(files, picture="")  # it stays now
         finally:
@@ -113,3 +118,19 @@ class DetectAlgorithm(WorkerAlgorithm):
             "SECONDS": result["seconds"],
             "FOUND": found,
         }
+
+    def _detect(self, job: DetectJob, feedback: QgsProcessingFeedback, lasting: bool) -> dict[str, Any]:
+        """Run the job, from where it was broken off if it was; `lasting`: its raster will be there another time."""
+        try:
+            try:
+                return self.run_job(job, feedback)
+            except CannotResume:  # something was changed since: what was found then is of no use now
+                return self.run_job(replace(job, resume=False), feedback)
+        except Cancelled:
+            raise
+        except TilehawkError as problem:
+            temporary = Path(QgsProcessingUtils.tempFolder()) in Path(job.output).parents
+            if temporary or not lasting or partial_record(job.output) is None:
+                raise
+            kept = tr("What was found so far is kept: start the same run again, and it goes on from there.")
+            raise type(problem)(f"{tr_core(problem)} {kept}") from problem

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qgis.core import (
     Qgis,
     QgsProcessingParameterBand,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterExtent,
     QgsProcessingParameterFeatureSource,
@@ -124,4 +125,11 @@ def _advanced() -> list[QgsProcessingParameterDefinition]:
             tr("Tiles looked at together. Lower it where the graphics card's memory runs out. Left out: chosen."),
         ),
         device(),
+        told(
+            QgsProcessingParameterBoolean("RESUME", tr("Go on with an interrupted run"), defaultValue=True),
+            tr(
+                "Where the same run died before its end, it goes on from what was found by then, and gives the same "
+                "result. Unticked, and where something was changed, it begins anew."
+            ),
+        ),
     ]
