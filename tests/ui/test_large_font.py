@@ -3,7 +3,7 @@
 import pytest
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QApplication, QMainWindow, QScrollArea
+from qgis.PyQt.QtWidgets import QApplication, QLabel, QMainWindow, QScrollArea
 from tilehawk.ui import environment
 from tilehawk.ui.results.dock import ResultsDock
 from tilehawk.ui.set_up_dialog import SetUpDialog
@@ -43,6 +43,26 @@ def test_no_page_of_the_results_dock_is_cut_at_its_side(large_font, qgis_iface):
         QTest.qWait(100)
         assert page.minimumSizeHint().width() <= column.viewport().width()
         assert column.horizontalScrollBar().maximum() == 0
+    dock.close_pages()
+    window.close()
+    window.deleteLater()
+
+
+def test_a_message_of_the_results_dock_is_whole(large_font, qgis_iface):
+    window = QMainWindow()
+    dock = ResultsDock(qgis_iface.mapCanvas(), window)
+    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+    window.show()
+    window.resize(100, 700)
+    dock.messages.warn("The layer 'swimming pools' is being edited: save or discard its changes first. " * 2)
+    QTest.qWait(100)
+    words = dock.messages.findChild(QLabel, "words")
+    assert words.isVisible()
+    assert words.height() >= words.heightForWidth(words.width()) > 4 * words.fontMetrics().height()
+    QTest.mouseClick(dock.messages.dismiss, Qt.MouseButton.LeftButton)
+    assert not dock.messages.isVisible()
+    dock.messages.tell("'found': 3 objects found again.", 0.05)
+    wait_until(lambda: not dock.messages.isVisible(), 8)
     dock.close_pages()
     window.close()
     window.deleteLater()

@@ -237,8 +237,7 @@ class ResultsDesk(QObject):
         self._iface.messageBar().pushMessage("Tilehawk", text, Qgis.MessageLevel.Success, MESSAGE_SECONDS)
 
     def _complain(self, sentence: str) -> None:
-        self.dock.messages.clearWidgets()
-        self.dock.messages.pushMessage(sentence, Qgis.MessageLevel.Warning, 0)
+        self.dock.messages.warn(sentence)
 
     def _arrive(self, layer: QgsVectorLayer, looked_at: QgsGeometry | None) -> None:
         """Take note of a result that is being loaded; the rest waits until that is done."""
@@ -311,8 +310,7 @@ class ResultsDesk(QObject):
         text = tr("'{layer}': {updated} objects found again, {added} added, {deleted} removed.").format(
             layer=earlier.name(), updated=merged.updated, added=merged.added, deleted=merged.deleted
         )
-        self.dock.messages.clearWidgets()
-        self.dock.messages.pushMessage(text, Qgis.MessageLevel.Success, MESSAGE_SECONDS)
+        self.dock.messages.tell(text, MESSAGE_SECONDS)
 
     def _follow(self, layer: QgsMapLayer | None) -> None:
         if self.dock is not None and self.dock.isVisible() and origin_of(layer) is not None:

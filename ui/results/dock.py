@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qgis.core import QgsApplication, QgsMapLayerProxyModel, QgsProject, QgsVectorLayer
-from qgis.gui import QgsDockWidget, QgsMapCanvas, QgsMapLayerComboBox, QgsMessageBar
+from qgis.gui import QgsDockWidget, QgsMapCanvas, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QEvent, QObject, QSize, Qt
 from qgis.PyQt.QtWidgets import (
     QFrame,
@@ -19,6 +19,7 @@ from qgis.PyQt.QtWidgets import (
 from ..branding import icon, open_help
 from ..review.page import ReviewPage
 from ..wording import tr
+from .notice import Notice
 from .origin import origin_of
 from .page import ResultsPage
 
@@ -40,7 +41,7 @@ class ResultsDock(QgsDockWidget):
         self.help.setToolTip(tr("Open the help on this window"))
         self.help.setAccessibleName(tr("Help"))
         self.help.clicked.connect(self._open_help)
-        self.messages = QgsMessageBar()
+        self.messages = Notice()
         self.figures = ResultsPage()
         self.review = ReviewPage(canvas)
         self.empty = QLabel(

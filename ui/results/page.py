@@ -275,7 +275,9 @@ class ResultsPage(QWidget):
         spin.setSuffix(" m²")
         spin.setClearValue(0.0)
         spin.setKeyboardTracking(False)
-        spin.setMinimumWidth(spin.fontMetrics().horizontalAdvance("00,000.0 m²"))
+        texts = ("00,000.0 m²", spin.specialValueText())
+        arrows = 2 * spin.fontMetrics().height()
+        spin.setMinimumWidth(arrows + max(spin.fontMetrics().horizontalAdvance(text) for text in texts))
         spin.setToolTip(tooltip + tr(" (area of the box)"))
         return spin
 
@@ -318,7 +320,7 @@ class ResultsPage(QWidget):
         sizes.addWidget(QLabel("–"))
         sizes.addWidget(self.largest, 1)
         form = QFormLayout()
-        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapAllRows)
         form.addRow(tr("Size"), sizes)
         buttons = QGridLayout()
         buttons.setSpacing(line // 3)

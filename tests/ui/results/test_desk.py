@@ -70,7 +70,7 @@ def test_a_second_run_replaces_what_nobody_has_reviewed(plugin, dialog, found, q
     wait_until(lambda: results() == [found], 60)
     dock = plugin.results.dock
     assert dock.figures.layer is found
-    assert dock.messages.currentItem().text() == "'found': 3 objects found again, 0 added, 1 removed."
+    assert dock.messages.text() == "'found': 3 objects found again, 0 added, 1 removed."
     found.setSubsetString("")
     assert {f["id"]: f["score"] for f in found.getFeatures()} == {1: 0.95, 2: 0.75, 3: 0.45, 4: 0.2}
     wait_until(lambda: dock.figures.total.text() == "4 objects")
@@ -81,7 +81,7 @@ def test_the_answer_can_be_kept(plugin, dialog, found, qgis_iface):
     answer(qgis_iface, MERGE, remember=True)
     wait_until(lambda: results() == [found], 60)
     detect(dialog)
-    wait_until(lambda: len(results()) == 2 or plugin.results.dock.messages.currentItem() is not None)
+    wait_until(lambda: len(results()) == 2 or plugin.results.dock.messages.text())
     wait_until(lambda: results() == [found], 60)
     assert question(qgis_iface) is None
 

@@ -6,7 +6,7 @@ from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QDialog
 
-from tests.ui.scenery import wait_until
+from tests.ui.scenery import click, wait_until
 
 
 @pytest.fixture
@@ -22,10 +22,6 @@ def desk(plugin, qgis_iface, found):
 @pytest.fixture
 def figures(desk):
     return desk.dock.figures
-
-
-def click(button):
-    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
 def rows(figures):
@@ -98,8 +94,8 @@ def test_centres_instead_of_boxes(figures, found):
 def test_a_layer_being_edited_is_said(desk, figures, found):
     found.startEditing()
     figures.confidence.setValue(0.7)
-    wait_until(lambda: desk.dock.messages.currentItem() is not None)
-    assert "being edited" in desk.dock.messages.currentItem().text()
+    wait_until(lambda: desk.dock.messages.text())
+    assert "being edited" in desk.dock.messages.text()
     assert figures.confidence.value() == 0.4
     found.rollBack()
 

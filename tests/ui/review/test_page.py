@@ -9,7 +9,7 @@ from qgis.PyQt.QtTest import QTest
 from tilehawk.ui.results.filter import Filter
 from tilehawk.ui.review.framing import to_map
 
-from tests.ui.scenery import wait_until
+from tests.ui.scenery import click, wait_until
 
 
 @pytest.fixture
@@ -27,10 +27,6 @@ def page(desk):
     click(desk.dock.figures.review)
     wait_until(lambda: desk.dock.review.layer is not None)
     return desk.dock.review
-
-
-def click(button):
-    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
 def press(widget, *keys):
@@ -202,7 +198,7 @@ def test_unloading_in_mid_review(plugin, page, qgis_iface):
 def test_a_read_only_layer_is_said(desk, found):
     found.startEditing()
     click(desk.dock.figures.review)
-    assert "being edited" in desk.dock.messages.currentItem().text()
+    assert "being edited" in desk.dock.messages.text()
     found.rollBack()
 
 
