@@ -108,7 +108,13 @@ def _mixed_in(
     """Earlier sources, read again, where the model that a training starts from finds any of its objects."""
     theirs = {} if card is None else {known.name.casefold(): known.name for known in card.classes}
     wanted = {name.casefold() for name in names}
-    if not job.mix or not wanted & set(theirs):
+    if not job.mix or card is None:
+        return []
+    if not wanted & set(theirs):
+        if past:
+            found, new = (", ".join(f"'{name}'" for name in each) for each in (theirs.values(), names))
+            text = f"The earlier samples of '{card.name}' are left out: it finds {found}, and the new labels are {new}."
+            notices.append((text, "warning"))
         return []
     if not past:
         text = f"The model '{card.name}' does not say where its earlier samples lie: only the new ones are learnt from."

@@ -223,7 +223,9 @@ def test_samples_of_other_objects_are_not_mixed_in(made, tmp_path):
     layer = write_layer(tmp_path / "cars.gpkg", write_raster(tmp_path / "unused.tif", 1), "car")
     prepared, told = read(again(made, labels=(layer,)))
     assert prepared.labelled.classes == ("car",)
-    assert not any("arlier" in text for text in told)
+    sentence = "The earlier samples of 'squares' are left out: it finds 'pool', and the new labels are 'car'."
+    assert told[sentence] == "warning"
+    assert not any(sentence in text for text in read(again(made, labels=(layer,), mix=False))[1])
 
 
 def test_a_model_trained_again_tells_all_its_sources_and_one_that_keeps_quiet_none(made, copied):
