@@ -85,7 +85,8 @@ def prepare_data(
     `class_mapping`: names for class values. `chip_size`: side of the training crops, px at the model's resolution;
     `batch_size`: crops a step. `transforms`: None for the usual augmentation, False for none, or one as of
     `--augmentation`. `settings`: what else a TrainJob has on labels, such as class_field, size_m, area, resolution_m,
-    bands; and `start_from`, a model of one's own whose earlier samples are mixed in. A given split is kept; otherwise blocks of ground are parted 70 : 15 : 15 into training, choice and test.
+    bands; and `start_from`, a model of one's own whose earlier samples are mixed in. A given split is kept; otherwise
+    blocks of ground are parted 70 : 15 : 15 into training, choice and test.
     Raises LabelError, RasterError and InvalidJob with a sentence.
     """
     sources = tuple(str(Path(each).absolute()) for each in _several(path))
