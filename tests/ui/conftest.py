@@ -39,6 +39,15 @@ def plugin(qgis_iface, qgis_processing):
 
 
 @pytest.fixture
+def detect_dialog(plugin, stand_in, raster_layer, model):
+    """The Detect dialog, open and filled in."""
+    plugin.show_dialog()
+    plugin.dialog.form.set_raster(raster_layer)
+    plugin.dialog.form.model.set_path(model)
+    return plugin.dialog
+
+
+@pytest.fixture
 def algorithm(plugin):
     return QgsApplication.processingRegistry().createAlgorithmById("tilehawk:detect")
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from qgis.core import Qgis, QgsProcessing, QgsProject, QgsRectangle, QgsVectorLayer
 from qgis.gui import QgsGui
-from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import (
     QAbstractButton,
@@ -19,21 +18,13 @@ from qgis.PyQt.QtWidgets import (
 from tilehawk.core.job.errors import InvalidJob
 from tilehawk.ui.area_picker import POLYGONS, VISIBLE
 
-from tests.ui.scenery import CRS, DETECTIONS, wait_until, write_detections
+from tests.ui.scenery import CRS, DETECTIONS, click, wait_until, write_detections
 
 
 @pytest.fixture
-def dialog(plugin, stand_in, raster_layer, model, qgis_iface):
+def dialog(detect_dialog, qgis_iface):
     qgis_iface.messageBar().clear_messages()
-    plugin.show_dialog()
-    dialog = plugin.dialog
-    dialog.form.set_raster(raster_layer)
-    dialog.form.model.set_path(model)
-    return dialog
-
-
-def click(button):
-    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    return detect_dialog
 
 
 def layers():

@@ -13,7 +13,7 @@ from tilehawk.ui.area_picker import RECTANGLE, VISIBLE
 from tilehawk.ui.detect_questions import try_extent
 from tilehawk.ui.live_boxes import LiveBoxes
 
-from tests.ui.scenery import CRS, ORIGIN, PIXEL_M, SIDE_PX, wait_until, write_card
+from tests.ui.scenery import CRS, ORIGIN, PIXEL_M, SIDE_PX, click, wait_until, write_card
 
 RASTER = QgsRectangle(ORIGIN[0], ORIGIN[1] - SIDE_PX * PIXEL_M, ORIGIN[0] + SIDE_PX * PIXEL_M, ORIGIN[1])
 WARNING = {"text": "The picture is hazier.", "remedy": "Use a clearer one."}
@@ -28,16 +28,8 @@ def canvas(qgis_iface, raster_layer):
 
 
 @pytest.fixture
-def dialog(plugin, stand_in, raster_layer, model, canvas, qgis_iface):
-    plugin.show_dialog()
-    dialog = plugin.dialog
-    dialog.form.set_raster(raster_layer)
-    dialog.form.model.set_path(model)
-    return dialog
-
-
-def click(button):
-    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+def dialog(canvas, detect_dialog):
+    return detect_dialog
 
 
 def told(dialog):

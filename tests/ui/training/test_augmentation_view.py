@@ -1,31 +1,20 @@
 """What augmentation does, asked of the worker and shown as it answers."""
 
 import pytest
-from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtTest import QTest
 from tilehawk.core.job.train_job import AugmentJob
 from tilehawk.ui.training.augmentation_view import AugmentationDialog
-from tilehawk.ui.training.dialog import TrainDialog
 
-from tests.ui.scenery import wait_until
+from tests.ui.scenery import click, wait_until
 from tests.ui.training.test_dialog import layer_of
 
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mM6ceIEAAS8AlvmOEr+AAAAAElFTkSuQmCC"  # grey, 1 px
 
 
 @pytest.fixture
-def dialog(plugin, qgis_iface, raster_layer, stand_in):
-    dialog = TrainDialog(qgis_iface)
-    dialog.show()
-    dialog.fill(raster_layer, layer_of("Polygon", (10, 10), (30, 30)), CLASS_FIELD="kind", AUGMENTATION="scale=1.1")
-    yield dialog
-    dialog.cancel_and_wait()
-    dialog.close()
-    dialog.deleteLater()
-
-
-def click(button):
-    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+def dialog(raster_layer, train_dialog):
+    labels = layer_of("Polygon", (10, 10), (30, 30))
+    train_dialog.fill(raster_layer, labels, CLASS_FIELD="kind", AUGMENTATION="scale=1.1")
+    return train_dialog
 
 
 def jobs(stand_in):

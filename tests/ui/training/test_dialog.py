@@ -3,27 +3,19 @@
 from dataclasses import replace
 
 import pytest
-from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsProject, QgsRasterLayer, QgsVectorLayer
-from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtTest import QTest
+from qgis.core import QgsGeometry, QgsPointXY, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtWidgets import QPushButton
 from tilehawk.core.job.train_job import SurveyJob, TrainJob
 from tilehawk.ui.algorithms.training_words import comparison_words
-from tilehawk.ui.training.dialog import TrainDialog
 
-from tests.ui.scenery import CARD, CRS, ORIGIN, wait_until, write_card
+from tests.ui.algorithm_calls import memory_layer
+from tests.ui.scenery import CARD, ORIGIN, click, wait_until, write_card
 
 
 def layer_of(kind, *points, field="kind"):
-    layer = QgsVectorLayer(f"{kind}?crs={CRS}&field={field}:string", "labels", "memory")
-    for x, y in points:
-        feature = QgsFeature(layer.fields())
-        middle = QgsGeometry.fromPointXY(QgsPointXY(ORIGIN[0] + x, ORIGIN[1] - y))
-        feature.setGeometry(middle if kind == "Point" else middle.buffer(3, 4))
-        feature.setAttributes(["pool"])
-        layer.dataProvider().addFeature(feature)
-    QgsProject.instance().addMapLayer(layer)
-    return layer
+    middles = [QgsGeometry.fromPointXY(QgsPointXY(ORIGIN[0] + x, ORIGIN[1] - y)) for x, y in points]
+    rows = [(middle if kind == "Point" else middle.buffer(3, 4), "pool") for middle in middles]
+    return memory_layer("labels", f"field={field}:string", rows, kind)
 
 
 @pytest.fixture
@@ -32,19 +24,10 @@ def labels(qgis_app):
 
 
 @pytest.fixture
-def dialog(plugin, qgis_iface, raster_layer, labels, stand_in, tmp_path):
-    dialog = TrainDialog(qgis_iface)
-    dialog.show()
-    dialog.fill(raster_layer, labels, CLASS_FIELD="kind")
-    dialog.form.output.setFilePath(str(tmp_path / "mine"))
-    yield dialog
-    dialog.cancel_and_wait()
-    dialog.close()
-    dialog.deleteLater()
-
-
-def click(button):
-    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+def dialog(raster_layer, labels, train_dialog, tmp_path):
+    train_dialog.fill(raster_layer, labels, CLASS_FIELD="kind")
+    train_dialog.form.output.setFilePath(str(tmp_path / "mine"))
+    return train_dialog
 
 
 def shown(dialog, name):
