@@ -19,10 +19,11 @@ LAST_WAIT_MS = 3000  # a cancelled worker is killed after 1.5 s
 class AlgorithmRun(QObject):
     """A run as a QGIS task, noted in Processing's history.
 
-    It owns the context and the feedback that the task uses, and never touches the task again. Signals come in the main
-    thread: `progressed` (percent), `said` (where it is), `found` (an event of boxes), `happened` (an event that only
-    some jobs have), `ended` (ok, sentence for the user; empty when cancelled). `results`: what the algorithm gave;
-    `seconds`: how long it took; `inputs`: the parameters as they can be stored.
+    It owns the context and the feedback that the task uses, and never touches the task again. Whoever lets go of it, it
+    lives until the task has ended: QGIS's application owns it meanwhile. Signals come in the main thread: `progressed`
+    (percent), `said` (where it is), `found` (an event of boxes), `happened` (an event that only some jobs have),
+    `ended` (ok, sentence for the user; empty when cancelled). `results`: what the algorithm gave; `seconds`: how long
+    it took; `inputs`: the parameters as they can be stored.
     """
 
     progressed = pyqtSignal(float)
@@ -65,6 +66,7 @@ class AlgorithmRun(QObject):
         self._started_at = time.monotonic()
         self._add_to_history()
         self.running = True
+        self.setParent(QgsApplication.instance())
         QgsApplication.taskManager().addTask(task)
 
     def cancel(self) -> None:
@@ -89,6 +91,7 @@ class AlgorithmRun(QObject):
         """Let go of what the run needed, once it has ended: its context may own layers, which must not outlive QGIS."""
         if not self.running:
             self._context = self._feedback = self._algorithm = None
+            self.setParent(None)
 
     def outcome(self) -> str:
         """Say what came of a run that ended well."""
