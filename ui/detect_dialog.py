@@ -128,9 +128,9 @@ class DetectDialog(AlgorithmDialog):
         if card is None:
             return
         self._tried = tried
-        self._preview = LiveBoxes(self._iface.mapCanvas(), [known.color for known in card.classes])
+        self._preview = LiveBoxes(self._iface.mapCanvas(), tried.crs, [known.color for known in card.classes])
         self._preview.set_threshold(self.form.threshold.value())
-        self._preview.add(tried.boxes, tried.scores, tried.labels, tried.crs)
+        self._preview.add(tried.boxes, tried.scores, tried.labels)
         self._filter_preview()
 
     def _filter_preview(self) -> None:

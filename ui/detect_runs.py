@@ -96,8 +96,8 @@ class DetectRuns(QObject):
         if not (run.running and run.on_map):
             return
         if run not in self._boxes:
-            self._boxes[run] = LiveBoxes(self._iface.mapCanvas(), run.colors)
-        self._boxes[run].add(event["boxes"], event["scores"], event["labels"], run.crs)
+            self._boxes[run] = LiveBoxes(self._iface.mapCanvas(), run.crs, run.colors)
+        self._boxes[run].add(event["boxes"], event["scores"], event["labels"])
 
     def _leave_map(self) -> None:
         """Take boxes off a map that now shows another project; the runs go on."""

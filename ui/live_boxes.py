@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -24,37 +26,33 @@ FILL_ALPHA = 45
 SMALLEST_PX = 3.0
 
 
-class LiveBoxes(QgsMapCanvasItem):
-    """Boxes by class colour on a map canvas, those at or above `threshold`; the last 10,000 of them."""
+class Box(NamedTuple):
+    """A box with its score, and its class by number."""
 
-    def __init__(self, canvas: QgsMapCanvas, colors: Sequence[str]) -> None:
+    rectangle: QgsRectangle
+    score: float
+    label: int
+
+
+class LiveBoxes(QgsMapCanvasItem):
+    """Boxes in `crs` by class colour on a map canvas, those at or above `threshold`; the last 10,000 of them."""
+
+    def __init__(self, canvas: QgsMapCanvas, crs: QgsCoordinateReferenceSystem, colors: Sequence[str]) -> None:
         super().__init__(canvas)
-        self._canvas = canvas
+        self._canvas, self._crs = canvas, crs
         self._colors = [QColor(color) for color in colors]
-        self._boxes: list[tuple[QgsRectangle, float, int]] = []
+        self._boxes: list[Box] = []  # as they came
+        self._shown: list[Box] = []  # in the map's coordinates
         self._threshold = 0.0
         self._paths: dict[int, QPainterPath] = {}
         self.setZValue(20)
+        canvas.destinationCrsChanged.connect(self._follow_crs)
 
-    def add(
-        self,
-        boxes: Sequence[Sequence[float]],
-        scores: Sequence[float],
-        labels: Sequence[int],
-        crs: QgsCoordinateReferenceSystem,
-    ) -> None:
-        """Show more boxes, xmin, ymin, xmax, ymax in `crs`; those that the map cannot show are left out."""
-        shown = self._canvas.mapSettings().destinationCrs()
-        transform = QgsCoordinateTransform(crs, shown, QgsProject.instance())
-        for box, score, label in zip(boxes, scores, labels):
-            rectangle = QgsRectangle(*box)
-            try:
-                if not transform.isShortCircuited():
-                    rectangle = transform.transformBoundingBox(rectangle)
-            except QgsCsException:
-                continue
-            self._boxes.append((rectangle, score, label))
-        del self._boxes[:-MOST]
+    def add(self, boxes: Sequence[Sequence[float]], scores: Sequence[float], labels: Sequence[int]) -> None:
+        """Show more boxes, xmin, ymin, xmax, ymax; those that the map cannot show are left out."""
+        added = [Box(QgsRectangle(*box), score, label) for box, score, label in zip(boxes, scores, labels)]
+        self._boxes = [*self._boxes, *added][-MOST:]
+        self._shown = [*self._shown, *self._on_map(added)][-MOST:]
         self._redraw()
 
     def set_threshold(self, threshold: float) -> None:
@@ -64,10 +62,11 @@ class LiveBoxes(QgsMapCanvasItem):
 
     def count(self) -> int:
         """Number of boxes at or above the threshold."""
-        return sum(score >= self._threshold for _, score, _ in self._boxes)
+        return sum(score >= self._threshold for _, score, _ in self._shown)
 
     def remove(self) -> None:
         """Take the boxes off the map."""
+        self._canvas.destinationCrsChanged.disconnect(self._follow_crs)
         scene = self._canvas.scene()
         if scene is not None and self.scene() is scene:
             scene.removeItem(self)
@@ -95,12 +94,29 @@ class LiveBoxes(QgsMapCanvasItem):
                 painter.setBrush(brush)
                 painter.drawPath(path)
 
+    def _follow_crs(self) -> None:
+        """Follow the map into other coordinates."""
+        self._shown = self._on_map(self._boxes)
+        self._redraw()
+
+    def _on_map(self, boxes: Sequence[Box]) -> list[Box]:
+        transform = QgsCoordinateTransform(
+            self._crs, self._canvas.mapSettings().destinationCrs(), QgsProject.instance()
+        )
+        if transform.isShortCircuited():
+            return list(boxes)
+        found = []
+        for box in boxes:
+            with suppress(QgsCsException):
+                found.append(box._replace(rectangle=transform.transformBoundingBox(box.rectangle)))
+        return found
+
     def _redraw(self) -> None:
         """Turn the boxes in view into paths of canvas pixels, once for each place of the map."""
         view = self._canvas.extent()
         to_pixels = self._canvas.getCoordinateTransform()
         self._paths = {}
-        for rectangle, score, label in self._boxes:
+        for rectangle, score, label in self._shown:
             if score >= self._threshold and view.intersects(rectangle):
                 low = to_pixels.transform(QgsPointXY(rectangle.xMinimum(), rectangle.yMinimum()))
                 high = to_pixels.transform(QgsPointXY(rectangle.xMaximum(), rectangle.yMaximum()))

@@ -4,7 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle, QgsReferencedRectangle
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsReferencedRectangle,
+)
 from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QDialogButtonBox, QPushButton
@@ -194,11 +201,10 @@ def test_boxes_show_while_they_are_found(dialog, canvas, stand_in):
 def test_boxes_are_drawn_where_they_lie(canvas):
     canvas.resize(400, 400)
     canvas.setExtent(RASTER)
-    boxes = LiveBoxes(canvas, ["#ff0000"])
+    boxes = LiveBoxes(canvas, canvas.mapSettings().destinationCrs(), ["#ff0000"])
     centre = RASTER.center()
     box = QgsRectangle.fromCenterAndSize(centre, 10, 10)
-    crs = canvas.mapSettings().destinationCrs()
-    boxes.add([(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())], [0.5], [0], crs)
+    boxes.add([(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())], [0.5], [0])
     path = boxes._paths[0].boundingRect()
     pixel = canvas.getCoordinateTransform().transform(centre)
     assert (path.center().x(), path.center().y()) == pytest.approx((pixel.x(), pixel.y()), abs=1)
@@ -207,6 +213,20 @@ def test_boxes_are_drawn_where_they_lie(canvas):
     assert boxes._paths == {}
     boxes.remove()
     assert boxes_on(canvas) == []
+
+
+def test_boxes_follow_the_map_into_other_coordinates(canvas):
+    boxes = LiveBoxes(canvas, QgsCoordinateReferenceSystem(CRS), ["#ff0000"])
+    boxes.add([(480010, 3759940, 480020, 3759950)], [0.5], [0])
+    own = canvas.mapSettings().destinationCrs()
+    canvas.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:3857"))
+    there = QgsCoordinateTransform(boxes._crs, canvas.mapSettings().destinationCrs(), QgsProject.instance())
+    canvas.setExtent(there.transformBoundingBox(RASTER))
+    middle = canvas.getCoordinateTransform().transform(there.transform(480015, 3759945))
+    path = boxes._paths[0].boundingRect()
+    assert (path.center().x(), path.center().y()) == pytest.approx((middle.x(), middle.y()), abs=1)
+    boxes.remove()
+    canvas.setDestinationCrs(own)
 
 
 def test_closing_ends_the_warm_worker_and_reopening_starts_one(dialog, plugin, stand_in):
