@@ -32,6 +32,8 @@ class Module:
         around = set(self._ancestors(name))
         for step in ast.walk(function):
             loop = isinstance(step, (ast.For, ast.comprehension))
+            if isinstance(step, ast.comprehension) and self.parents[step] not in around:
+                continue  # its names are its own
             if loop or (isinstance(step, (ast.Assign, ast.AugAssign)) and step.lineno < name.lineno):
                 targets = step.targets if isinstance(step, ast.Assign) else [step.target]
                 if sets(targets, name.id):

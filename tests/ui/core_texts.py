@@ -56,6 +56,19 @@ PARTS = {  # texts that come into the gaps of sentences by ways that are not fol
     "training/formats/voc.py": ("repairs", "where"),
     "training/formats/yolo.py": ("repairs", "where"),
 }
+REASONS = (  # what the system and GDAL often say, which core passes on
+    "{0}: No such file or directory",
+    "No such file or directory",
+    "'{0}' not recognized as being in a supported file format",
+    "'{0}' not recognized as being in a supported file format.; It might help to specify the correct driver explicitly "
+    "by prefixing the file path with '<DRIVER>:', e.g. 'CSV:path'",
+    "Layer '{0}' could not be opened",
+    "Permission denied",
+    "No space left on device",
+    "Read-only file system",
+    "Is a directory",
+    "Not a directory",
+)
 UNFOLLOWED = {"misfit"}  # details of damaged files, for those who made them
 
 Form = str  # literal text with GAP for each gap
@@ -186,7 +199,7 @@ class Core:
 
     @cached_property
     def templates(self) -> dict[str, str]:
-        """Every template with the file it was found in first, in the order of the files."""
+        """Every template with the file it was found in first, in the order of the files; reasons come last."""
         found: dict[str, str] = {}
         for module in self.modules:
             if left_out(module):
@@ -198,7 +211,7 @@ class Core:
                     if is_sentence(text) or (node in said and letters(text) > 1):
                         found.setdefault(text, module.name)
         found |= {form: name for form, name in self._chosen.items() if " " in form and letters(form) > 1}
-        return {numbered(text): name for text, name in parted(found).items()}
+        return {numbered(text): name for text, name in parted(found).items()} | dict.fromkeys(REASONS, "")
 
     def _said(self, module: Module) -> Iterator[ast.AST]:
         """Expressions that people read though they are no sentences."""

@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from tests.ui.core_texts import LEFT_OUT, PARTS, Core, core
+from tests.ui.core_texts import LEFT_OUT, PARTS, REASONS, Core, core
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def found(tmp_path):
     def read(**files):
         for name, text in files.items():
             (tmp_path / f"{name}.py").write_text(textwrap.dedent(text))
-        return list(Core(tmp_path).templates)
+        return [text for text in Core(tmp_path).templates if text not in REASONS]
 
     return read
 
@@ -50,6 +50,16 @@ def test_a_name_stands_for_what_was_set_last(found):
     """
     told = ["The picture is darker than others.", "The picture is brighter than others."]
     assert found(a=code) == [*told, "The picture is too flat for that."]
+
+
+def test_a_name_within_another_loop_is_another(found):
+    code = """
+    def bands(roles):
+        if any(role in known for role in ("red", "green")):
+            for role in roles:
+                raise RasterError(f"Which band is {role} cannot be told.")
+    """
+    assert found(a=code) == ["Which band is {0} cannot be told."]
 
 
 def test_what_a_parameter_is_given_anywhere(found):
