@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.ui.installed import ROOT, make_profile, qgis_environment, run_program
+from tests.ui.installed import ROOT, WORKER_PYTHON, make_profile, qgis_environment, run_program
 from tests.ui.scenery import write_raster
 
 DISPLAY = ["xvfb-run", "-a", "-s", "-screen 0 1280x1024x24"]
 SCRIPT = Path(__file__).with_name("interruptions.py")
-WORKER_PYTHON = ROOT / ".venv/bin/python"
 MODEL = ROOT / "resources/models/swimming-pools.safetensors"
 missing = [program for program in ("qgis", "xvfb-run") if shutil.which(program) is None]
 pytestmark = [
