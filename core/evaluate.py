@@ -114,7 +114,7 @@ def _read(source: str, preferred_layer: str | None, class_field: str | None, sco
             options["layer"] = preferred_layer if preferred_layer in layers else layers[0]
         meta, _, wkb, columns = pyogrio.raw.read(path, force_2d=True, **options)
     except (DataSourceError, DataLayerError, ValueError) as problem:
-        raise LabelError(f"'{source}' cannot be read: {problem}.") from problem
+        raise LabelError(f"'{source}' cannot be read: {str(problem).rstrip('.')}.") from problem
     if wkb is None:
         raise LabelError(f"'{source}' holds no geometries.")
     shapes = shapely.from_wkb(wkb)

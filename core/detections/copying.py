@@ -31,7 +31,7 @@ def layer_fields(path: str, options: Mapping[str, Any]) -> tuple[str | None, lis
     try:
         info = pyogrio.read_info(path, layer=options.get("layer"))
     except (DataSourceError, DataLayerError, ValueError) as problem:
-        raise LabelError(f"'{path}' cannot be read: {problem}.") from problem
+        raise LabelError(f"'{path}' cannot be read: {str(problem).rstrip('.')}.") from problem
     if "Point" in str(info["geometry_type"]) or "Line" in str(info["geometry_type"]) or not info["geometry_type"]:
         raise LabelError(f"'{path}' holds no polygons.")
     return info["crs"], [str(name) for name in info["fields"]]

@@ -101,7 +101,7 @@ def read_boxes(
     try:
         meta, _, wkb, values = pyogrio.raw.read(path, layer=layer)
     except (DataSourceError, DataLayerError, ValueError) as problem:
-        raise LabelError(f"'{path}' cannot be read: {problem}.") from problem
+        raise LabelError(f"'{path}' cannot be read: {str(problem).rstrip('.')}.") from problem
     if wkb is None:
         raise LabelError(f"'{path}' holds no geometries.")
     shapes = shapely.from_wkb(wkb)
