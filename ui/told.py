@@ -61,7 +61,7 @@ class Sentences:
                 if weight or last == first + 1:
                     between = text[slice(*breaks[last])]
                     ways.append((weight + best[last][0], said + between + best[last][1]))
-            best[first] = max(ways, key=lambda way: way[0])
+            best[first] = max(reversed(ways), key=lambda way: way[0])  # a value may hold what looks like an end
         return best[0][1]
 
     def _piece(self, text: str, least: int = 0) -> tuple[int, str]:

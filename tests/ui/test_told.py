@@ -157,6 +157,14 @@ def test_what_is_not_known_stays(language):
     assert tr_core("") == ""
 
 
+def test_a_reason_may_hold_what_looks_like_an_end(language):
+    reason = "'{0}' is in no known format, e.g. 'CSV:path'"
+    language("fr", {"'{0}' cannot be read: {1}.": "Illisible {0} : {1:told}.", reason: "format inconnu {0}"})
+    assert tr_core("'a' cannot be read: '/x/a' is in no known format, e.g. 'CSV:path'.") == (
+        "Illisible a : format inconnu /x/a."
+    )
+
+
 def test_what_is_told_already_stays(german):
     once = tr_core("The disk is full. Make room on it, or write the result to another one.")
     assert tr_core(once) == once
