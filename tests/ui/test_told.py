@@ -12,10 +12,13 @@ from tilehawk.core.job.card import read_card
 from tilehawk.core.job.environment.remedies import REMEDIES, InstallError
 from tilehawk.core.job.environment.state import InstallOptions
 from tilehawk.core.job.errors import TilehawkError, explain
+from tilehawk.core.job.events import notice, progress
 from tilehawk.core.job.jobs import DetectJob, job_from_json
 from tilehawk.core.job.process import DEATHS, death_sentence
 from tilehawk.core.job.train_job import TrainJob
 from tilehawk.ui import told, translation
+from tilehawk.ui.algorithms.reporting import FeedbackReport, LiveFeedback
+from tilehawk.ui.preflight_card import PreflightCard
 from tilehawk.ui.told import GAP, LEAST_KNOWN, Sentences, Template, tr_core
 
 from tests.ui.core_texts import core
@@ -63,7 +66,8 @@ def filled(text, values):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_sentence_of_core_is_translated(language):
     known = catalogue(language, "core")
-    assert {text: name for text, name in core().templates.items() if not known.get(text, "").strip()} == {}
+    lacking = {text: name for text, name in core().templates.items() if not known.get(text, "").strip()}
+    assert lacking == {}, f"python3 tests/ui/texts.py {language} lists them to be filled in"
     assert sorted(set(known) - core().templates.keys()) == []
 
 
@@ -264,6 +268,35 @@ def test_details_of_programs_stay_as_they_are(german):
 
 
 # --- where sentences enter ui
+
+
+def test_a_run_is_followed_in_german(german):
+    feedback = LiveFeedback()
+    report = FeedbackReport(feedback)
+    said = []
+    feedback.said.connect(said.append)
+    report(progress(0.5, "Tile 1,200 of 2,400", 30))
+    report(notice("'a.tif' has no coordinate reference system.", "warning"))
+    report(notice("Looking at 1 tile of 512 px on processor x86_64, 2 threads (cpu float32)."))
+    assert said == ["Kachel 1,200 von 2,400, noch etwa 30 s"]
+    log = feedback.textLog()
+    assert "„a.tif“ hat kein Koordinatenbezugssystem." in log
+    assert "1 Kachel von 512 px wird untersucht, auf Prozessor x86_64, 2 Threads (cpu float32)." in log
+
+
+def test_a_card_warns_in_german(german):
+    card = PreflightCard()
+    warning = {
+        "text": "The raster's pixels are 5.0 times coarser than the model's. Most objects will be missed.",
+        "remedy": "Use a finer raster, or a model for this pixel size.",
+    }
+    card.show_facts({"warnings": [warning], "bands": {"red": 3, "nir": 1}})
+    (said,) = card.sentences()
+    assert said == (
+        "Die Pixel des Rasters sind 5.0-mal gröber als die des Modells. Die meisten Objekte werden übersehen."
+        "<br><i>Verwenden Sie ein feineres Raster oder ein Modell für diese Pixelgröße.</i>"
+    )
+    assert card.fact("bands") == "Rot 3, nahes Infrarot 1"
 
 
 def handlers(path):
