@@ -173,9 +173,15 @@ def shoot_training(layer: QgsRasterLayer, raster: Path, epochs: list[dict], save
     dialog.form.findChild(QgsCollapsibleGroupBox).setCollapsed(False)
     rest()
     save(dialog, "train-advanced")
+    dialog.show_versions()
+    wait_until(lambda: dialog.versions.view.pictures, SECONDS)
+    rest()
+    save(dialog.versions, "augmentation")
+    dialog.versions.close()
     dialog._show_page(running=True, curve=True)
     shown = epochs[:-TO_COME]
     for event in shown:
+        dialog._take(event["sample"])
         dialog._take(event)
     dialog.progress.setValue(100 * len(shown) // len(epochs))
     dialog.status.setText(f"Epoch {len(shown)} of {len(epochs)}, about {shown[-1]['seconds_left']:.0f} s left")

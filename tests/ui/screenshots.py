@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(os.environ.get("TILEHAWK_ROOT") or Path(__file__).resolve().parents[2])
 FOLDER = ROOT / "build" / "screenshots"
 HELP = ROOT / "resources" / "help" / "images"
-EPOCHS = FOLDER / "epochs.json"
+EPOCHS = FOLDER / "training.json"
 SCENE_PX, SEED = 2048, 20
 SMALL = {  # a training of a minute on a processor
     **{"backbone": "resnet18", "backbone_stages": 2, "channels": 32, "head_channels": 32, "head_depth": 2},
@@ -85,13 +85,21 @@ def draw_scene() -> Path:
 
 
 def learn(scene: Path) -> None:
-    """Train a small network on the suburb, for a curve that is shown, unless that is there."""
+    """Train a small network on the suburb, for a curve and a window that are shown, unless they are there."""
     from core.job.train_job import TrainJob
     from core.train import train
 
     if EPOCHS.exists():
         return
     told: list[dict] = []
+    window: dict = {}
+
+    def listen(event: dict) -> None:
+        if event["event"] == "sample":
+            window.update(event)
+        elif event["event"] == "epoch":
+            told.append({**event, "sample": dict(window)})
+
     with tempfile.TemporaryDirectory() as folder:
         job = TrainJob(
             output=str(Path(folder) / "pools.safetensors"),
@@ -99,7 +107,7 @@ def learn(scene: Path) -> None:
             labels=(f"{scene.with_name(scene.stem + '_truth.gpkg')}|layername=truth",),
             **SMALL,
         )
-        train(job, lambda event: told.append(dict(event)) if event["event"] == "epoch" else None, lambda: False)
+        train(job, listen, lambda: False)
     EPOCHS.write_text(json.dumps(told))
 
 
