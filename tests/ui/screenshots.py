@@ -43,6 +43,7 @@ IN_HELP = {  # name in the help: name of the picture
     "merge": "merge",
     "train": "train",
     "train-curve": "train-curve",
+    "augmentation": "augmentation",
     "set-up": "set-up",
     "options": "options",
     "get-models": "get-models",
