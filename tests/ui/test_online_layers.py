@@ -144,7 +144,8 @@ def loaded(source):
 def assert_chip_is_of(found, raster):
     """The map tip's picture of the best object shows what the raster has there."""
     best = max(found.getFeatures(), key=lambda feature: feature["score"])
-    context = QgsExpressionContext([QgsExpressionContextUtils.layerScope(found)])
+    context = QgsExpressionContext()
+    context.appendScope(QgsExpressionContextUtils.layerScope(found))
     context.setFeature(best)
     function = PictureFunction()
     address = function.func([], context, None, None)
