@@ -110,7 +110,7 @@ def _mixed_in(
     wanted = {name.casefold() for name in names}
     if not job.mix or card is None:
         return []
-    if not wanted & set(theirs):
+    if wanted and not wanted & set(theirs):  # where all was rejected there is no new object, but ground to learn from
         if past:
             found, new = (", ".join(f"'{name}'" for name in each) for each in (theirs.values(), names))
             text = f"The earlier samples of '{card.name}' are left out: it finds {found}, and the new labels are {new}."
@@ -122,7 +122,7 @@ def _mixed_in(
     told: list[str] = []
     old = [(known, records) for known in past if (records := reopen(known, job, told)) is not None]
     notices += [(sentence, "warning") for sentence in told]
-    if old and not job.classes and (lacking := [name for key, name in theirs.items() if key not in wanted]):
+    if old and wanted and not job.classes and (lacking := [name for key, name in theirs.items() if key not in wanted]):
         listed = ", ".join(f"'{name}'" for name in lacking)
         text = f"The new labels hold no {listed}: whatever the new ground shows of that kind is taken for background."
         notices.append((text, "warning"))

@@ -219,6 +219,19 @@ def test_a_new_class_leaves_earlier_ground_uncertain(made, tmp_path):
     assert not any((_ignored(image) & (image.truth.labels == 1)).all() for image in of(prepared, "village.tif"))
 
 
+def test_ground_on_which_all_was_rejected_is_learnt_from_beside_the_earlier_samples(made, tmp_path):
+    """A review may say of everything that it is none: labels without an object, and the ground around."""
+    nowhere = write_layer(tmp_path / "rejected.gpkg", [(9000, 9000, 9010, 9010)], "pool")
+    extent = (*(PLACE @ (0, 300)), *(PLACE @ (300, 0)))
+    first, _ = read(job_on(made, "town", "first"))
+    prepared, told = read(again(made, labels=(nowhere,), extent=extent))
+    assert prepared.labelled.classes == ("pool",)
+    assert sum(image.area.area for image in of(prepared, "village.tif")) == pytest.approx(300 * 300)
+    assert not any(len(image.truth) for image in of(prepared, "village.tif"))
+    assert prepared.counts == first.counts
+    assert not any("hold no" in text for text in told)
+
+
 def test_samples_of_other_objects_are_not_mixed_in(made, tmp_path):
     layer = write_layer(tmp_path / "cars.gpkg", write_raster(tmp_path / "unused.tif", 1), "car")
     prepared, told = read(again(made, labels=(layer,)))
