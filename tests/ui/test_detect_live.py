@@ -198,6 +198,19 @@ def test_boxes_show_while_they_are_found(dialog, canvas, stand_in):
     assert picture.width() > 0
 
 
+def test_boxes_stay_with_their_project_and_the_result_comes_to_the_new_one(dialog, canvas, stand_in):
+    x, y = ORIGIN[0] + 10, ORIGIN[1] - 20
+    stand_in.plan(seconds=60, boxes=[[x, y, x + 5, y + 5]])
+    click(dialog.run_button)
+    wait_until(lambda: boxes_on(canvas))
+    QgsProject.instance().clear()
+    assert boxes_on(canvas) == []
+    (stand_in.folder / "finish").touch()
+    wait_until(lambda: not dialog._run.running)
+    assert dialog._run.layer.id() in QgsProject.instance().mapLayers()
+    assert boxes_on(canvas) == []
+
+
 def test_boxes_are_drawn_where_they_lie(canvas):
     canvas.resize(400, 400)
     canvas.setExtent(RASTER)
