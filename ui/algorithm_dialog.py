@@ -186,21 +186,16 @@ class AlgorithmDialog(QDialog):
         return button
 
     def _form_and_card(self, *below: QWidget) -> QWidget:
-        """Make the form, which scrolls where it must, and beside it the card with what stands below that."""
-        scroll = QScrollArea()
-        scroll.setWidget(self.form)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        """Make the form, and beside it the card with what stands below that; both scroll where they must."""
         beside = QVBoxLayout()
-        beside.addWidget(self.card, 1)
+        beside.addWidget(_scrolling(self.card), 1)
         for widget in below:
             beside.addWidget(widget)
         both, row = QWidget(), QHBoxLayout()
         both.setLayout(row)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(12)
-        row.addWidget(scroll, 7)
+        row.addWidget(_scrolling(self.form), 7)
         row.addLayout(beside, 4)
         return both
 
@@ -217,3 +212,12 @@ class AlgorithmDialog(QDialog):
         """Be that large, yet within the screen; or as large as the last time."""
         self.resize(QSize(width, height).boundedTo(self.screen().availableSize() * 0.9))
         QgsGui.enableAutoGeometryRestore(self)
+
+
+def _scrolling(widget: QWidget) -> QScrollArea:
+    scroll = QScrollArea()
+    scroll.setWidget(widget)
+    scroll.setWidgetResizable(True)
+    scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return scroll

@@ -66,3 +66,17 @@ def test_a_message_of_the_results_dock_is_whole(large_font, qgis_iface):
     dock.close_pages()
     window.close()
     window.deleteLater()
+
+
+def test_many_warnings_scroll_beside_the_form(large_font, detect_dialog):
+    detect_dialog.resize(1200, 700)
+    warning = {
+        "text": "The band taken as red looks like near infrared, as in false-colour images.",
+        "remedy": "Under Advanced, choose the bands that are red, green and blue; often these are 2 and 3.",
+    }
+    detect_dialog.card.show_facts({"warnings": [warning] * 5})
+    QTest.qWait(200)
+    assert detect_dialog.height() == 700
+    words = detect_dialog.card.findChildren(QLabel, "text")
+    assert len(words) == 5
+    assert all(each.height() >= each.heightForWidth(each.width()) for each in words)
