@@ -164,6 +164,7 @@ class OptionsPage(QgsOptionsPageWidget):
         column.addStretch()
         help_below = QDialogButtonBox()  # QGIS's own button below leads to its own manual
         add_help(help_below, "set-up#options")
+        help_below.button(QDialogButtonBox.StandardButton.Help).setText(tr("Help on Tilehawk"))
         column.addWidget(help_below)
         scroll = QScrollArea()
         scroll.setWidget(page)
