@@ -1,7 +1,8 @@
 """Breaks into what the plugin does, in every way a person can; run in QGIS by `test_real_qgis.py`.
 
-The cases are named in TILEHAWK_TEST_CASES as `during:act during:act …`; of each, what went wrong is written to
-`said.json`. That the plugin works on is seen by the next case. With the act `quit` QGIS ends by itself.
+The cases are named in TILEHAWK_TEST_CASES as `during:act during:act …`, the last with the act `quit`: QGIS then ends
+by itself. What went wrong in each is written to `said.json`, with the workers and files there were before the last act.
+That the plugin works on is seen by the next case.
 """
 
 import gc
@@ -82,6 +83,7 @@ def open_detect(output: str) -> object:
     """Open the dialog filled in."""
     plugin = plugins["tilehawk"]
     plugin.action.trigger()
+    plugin.dialog.card.show_facts({})  # it would show those of before until it knows new ones
     form = plugin.dialog.form
     form.set_raster(str(FOLDER / "suburb.tif"))
     form.model.set_path(os.environ["TILEHAWK_TEST_MODEL"])
@@ -244,13 +246,14 @@ def outcome(case: str) -> str:
     return ""
 
 
-def leave(during: str) -> None:
+def leave(during: str, problems: dict[str, str]) -> None:
     """Quit QGIS in the middle of something: agree that running tasks are cancelled; QGIS wants to be asked again."""
     new_project()
     fill_project()
     begin(during)
     QgsProject.instance().setDirty(False)
-    (FOLDER / "said.json").write_text(json.dumps({"workers": sorted(workers()), "files": sorted(files())}))
+    said = {"problems": problems, "workers": sorted(workers()), "files": sorted(files())}
+    (FOLDER / "said.json").write_text(json.dumps(said))
     QTimer.singleShot(200, agree)
     iface.actionExit().trigger()
 
@@ -275,20 +278,12 @@ def quit_when_done() -> None:
 
 def main() -> None:
     """Do all cases."""
-    cases = os.environ["TILEHAWK_TEST_CASES"].split()
-    if cases[0].endswith(":quit"):
-        try:
-            leave(cases[0].split(":")[0])
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        return
-    said = {}
-    for case in cases:
-        said[case] = outcome(case)
-        (FOLDER / "said.json").write_text(json.dumps(said))
-    plugins["tilehawk"].unload()
-    os._exit(0)
+    *cases, last = os.environ["TILEHAWK_TEST_CASES"].split()
+    try:
+        leave(last.split(":")[0], {case: outcome(case) for case in cases})
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
 
 
 QTimer.singleShot(500, main)
