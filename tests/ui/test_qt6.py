@@ -12,7 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [ROOT / "__init__.py", ROOT / "plugin.py", *sorted((ROOT / "ui").rglob("*.py"))]
 BINDINGS = ("PyQt5", "PyQt6", "PySide2", "PySide6", "sip")
-REMOVED = {"exec_", "desktop"}
+REMOVED = {"exec_", "desktop", "globalPos", "globalX", "globalY", "localPos", "tabStopWidth", "toTime_t"}
+GONE = {"QRegExp", "QDesktopWidget", "QGLWidget", "QMatrix", "QTextCodec"}
+MOVED = {"QAction", "QActionGroup", "QFileSystemModel", "QShortcut", "QUndoCommand", "QUndoStack"}  # to QtGui
 CAMEL = re.compile(r"[A-Z][a-z]\w*")
 QT_CLASS = re.compile(r"Q[A-Z]|Qgis$|Qt$|Qgs")
 
@@ -32,6 +34,8 @@ def problems(source: str) -> list[str]:
             module = getattr(node, "module", None) or ""
             names = [module] if module else [alias.name for alias in node.names]
             found += [f"{node.lineno}: imports {name}" for name in names if name.split(".")[0] in BINDINGS]
+            away = GONE | (MOVED if module == "qgis.PyQt.QtWidgets" else set())
+            found += [f"{node.lineno}: imports {each.name}" for each in node.names if each.name in away]
         if not isinstance(node, ast.Attribute):
             continue
         if node.attr in REMOVED:
@@ -72,6 +76,11 @@ def test_syntax_of_python_39(path):
         ("from PyQt5.QtCore import Qt", 1),
         ("import PyQt6.QtGui", 1),
         ("from qgis.PyQt.QtCore import Qt", 0),
+        ("from qgis.PyQt.QtWidgets import QAction, QWidget", 1),
+        ("from qgis.PyQt.QtGui import QAction", 0),
+        ("from qgis.PyQt.QtCore import QRegExp", 1),
+        ("QVariant.String", 1),
+        ("event.globalPos()", 1),
         ("dialog.exec_()", 1),
         ("dialog.exec()", 0),
     ],

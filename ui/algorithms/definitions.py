@@ -46,10 +46,8 @@ def number(
 
 def field(name: str, description: str, layer: str, *, numeric: bool = False) -> QgsProcessingParameterField:
     """Define a field of the layer of another parameter, which may be left out."""
-    kinds = Qgis.ProcessingFieldParameterDataType
-    return QgsProcessingParameterField(
-        name, description, None, layer, kinds.Numeric if numeric else kinds.Any, optional=True
-    )
+    any_kind, numbers = Qgis.ProcessingFieldParameterDataType.Any, Qgis.ProcessingFieldParameterDataType.Numeric
+    return QgsProcessingParameterField(name, description, None, layer, numbers if numeric else any_kind, optional=True)
 
 
 def device() -> QgsProcessingParameterDefinition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsApplication, QgsMapLayerProxyModel, QgsProject, QgsVectorLayer
+from qgis.core import Qgis, QgsApplication, QgsProject, QgsVectorLayer
 from qgis.gui import QgsDockWidget, QgsMapCanvas, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QEvent, QObject, QSize, Qt
 from qgis.PyQt.QtWidgets import (
@@ -32,7 +32,7 @@ class ResultsDock(QgsDockWidget):
         self.setObjectName("tilehawkResultsDock")
         self.setWindowIcon(icon("results"))
         self.layers = QgsMapLayerComboBox()
-        self.layers.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
+        self.layers.setFilters(Qgis.LayerFilter.PolygonLayer)
         self.layers.setAllowEmptyLayer(True, tr("Choose a result…"))
         self.layers.setToolTip(tr("Result whose figures are shown; it follows the layer that is active in QGIS"))
         self.help = QToolButton()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsMapLayerProxyModel, QgsProject, QgsVectorLayer
+from qgis.core import Qgis, QgsProject, QgsVectorLayer
 from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
 
@@ -21,7 +21,7 @@ class ZonesDialog(QDialog):
         text = QLabel(tr("Each polygon of this layer gets the number of objects shown whose centre lies in it:"))
         text.setWordWrap(True)
         self.layers = QgsMapLayerComboBox()
-        self.layers.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
+        self.layers.setFilters(Qgis.LayerFilter.PolygonLayer)
         self.layers.setToolTip(tr("Districts, parcels, grid cells: any layer of polygons of this project"))
         results = [layer for layer in QgsProject.instance().mapLayers().values() if origin_of(layer) is not None]
         self.layers.setExceptedLayerList(results)
