@@ -49,6 +49,7 @@ class ClassTable(QTreeWidget):
             for name in names:
                 item = QTreeWidgetItem(self, [class_name(name), "", ""])
                 item.setData(0, NAME, name)
+                item.setToolTip(0, class_name(name))  # where the column is too narrow
                 for column in (1, 2):
                     item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         for row, name in enumerate(names):

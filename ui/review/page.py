@@ -32,6 +32,7 @@ from .queue import Objects, Queue
 from .words import decided_words, object_words
 
 MOST_CLASSES = 9
+CLASS_LINES = 7  # width of a class's name on its button, in heights of a line; the whole of it is in the tooltip
 
 
 class ReviewPage(QWidget):
@@ -301,8 +302,11 @@ class ReviewPage(QWidget):
             button.deleteLater()
         self._class_buttons = []
         for number, name in enumerate(names[:MOST_CLASSES]):
+            shown = self.fontMetrics().elidedText(
+                class_name(name), Qt.TextElideMode.ElideRight, CLASS_LINES * self.fontMetrics().height()
+            )
             button = self._button(
-                class_name(name).replace("&", "&&"),
+                shown.replace("&", "&&"),
                 str(number + 1),
                 partial(self._reclass, number),
                 tr("It is of the class {name}").format(name=class_name(name)),

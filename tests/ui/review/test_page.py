@@ -6,6 +6,7 @@ import pytest
 from qgis.core import QgsProject, QgsRectangle
 from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
+from tilehawk.ui.layers import add_class
 from tilehawk.ui.results.filter import Filter
 from tilehawk.ui.review.framing import to_map
 
@@ -208,3 +209,18 @@ def test_closing_the_dock_ends_the_review(desk, page, found, qgis_iface):
     assert page.layer is None
     press(qgis_iface.mapCanvas(), Qt.Key.Key_R)
     assert states(found) == {3: "accepted"}
+
+
+def test_a_long_class_name_does_not_widen_the_dock(desk, found):
+    name = "a residential building with a flat roof & no garden"
+    add_class(found, name)
+    page = desk.dock.review
+    desk.review()
+    wait_until(lambda: page.layer is not None)
+    button = page._class_buttons[2]
+    assert button.text().endswith("…  ·  3")
+    assert name in button.toolTip()
+    assert button.sizeHint().width() < 12 * page.fontMetrics().height()
+    fid = page.queue.current
+    press(page, Qt.Key.Key_3)
+    assert page.layer.getFeature(fid)["class"] == name
