@@ -20,7 +20,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from .retinanet.device import Backend
 
-FORMAT = 1  # of the parts, and of what they mean: raised when either changes
+FORMAT = 2  # of the parts, and of what they mean: raised when either changes
 
 
 def identity(

@@ -49,6 +49,22 @@ def test_what_does_not_agree_stays_apart(second):
     assert len(joined((0, 0.5, (40, 10, 100, 30)), (1, 0.7, second))) == 2
 
 
+def test_parts_that_miss_the_edge_are_joined_if_they_share_enough():
+    # Where both look, 80 to 100: 80-92 and 87-100 share a quarter of what they cover, and all of it up to the edges.
+    assert joined((0, 0.5, (20, 10, 92, 30)), (1, 0.7, (87, 10, 160, 30))) == [([20, 10, 160, 30], 0.7)]
+    assert len(joined((0, 0.5, (20, 10, 92, 30)), (1, 0.7, (87, 10, 160, 46)))) == 2, "not as high"
+    assert len(joined((0, 0.5, (20, 10, 90, 30)), (1, 0.7, (90, 10, 160, 30)))) == 2, "two that stand end to end"
+
+
+def test_a_partner_that_agrees_as_it_is_comes_first():
+    # The left tile sees all of one object; the right one sees its end, and the next object.
+    whole, end, next_one = (20, 10, 92, 30), (80, 10, 91, 30), (88, 10, 160, 30)
+    assert joined((0, 0.9, whole), (1, 0.4, end), (1, 0.8, next_one)) == [
+        ([20, 10, 92, 30], 0.9),
+        ([88, 10, 160, 30], 0.8),
+    ]
+
+
 def test_a_whole_object_joins_nothing():
     assert len(joined((0, 0.5, (60, 10, 90, 40)), (1, 0.7, (80, 10, 90, 40)))) == 2
 
