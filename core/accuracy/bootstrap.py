@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -40,14 +40,24 @@ class Redrawn:
         """AP at IoU 0.3, 0.5 and 0.5 to 0.95; precision, recall and F1 at the IoU and threshold; each image counts
         `times` (N,), or once."""
         times = np.ones(self._count, np.int64) if times is None else times
-        coco = [self._average_precision(iou, times) for iou in COCO_IOUS]
+        hits, wrong, missed = self.counts(times)
+        main = self.main_figures(times)
+        return {
+            "ap30": main["ap30"],
+            "ap50": main["ap50"],
+            "ap50_95": float(np.mean([self._average_precision(iou, times) for iou in COCO_IOUS])),
+            "precision": hits / max(hits + wrong, 1),
+            "recall": hits / max(hits + missed, 1),
+            "f1": main["f1"],
+        }
+
+    def main_figures(self, times: np.ndarray | None = None) -> dict[str, float]:
+        """AP at IoU 0.3 and 0.5, and F1: as `figures`, in a fraction of its time."""
+        times = np.ones(self._count, np.int64) if times is None else times
         hits, wrong, missed = self.counts(times)
         return {
             "ap30": self._average_precision(0.3, times),
-            "ap50": coco[0],
-            "ap50_95": float(np.mean(coco)),
-            "precision": hits / max(hits + wrong, 1),
-            "recall": hits / max(hits + missed, 1),
+            "ap50": self._average_precision(0.5, times),
             "f1": 2 * hits / max(2 * hits + wrong + missed, 1),
         }
 
@@ -75,17 +85,19 @@ class Redrawn:
         return float(np.mean(each)) if each else 0.0
 
 
-def draw(models: Sequence[Redrawn], count: int) -> list[list[dict[str, float]]]:
+def draw(
+    models: Sequence[Redrawn], count: int, figures: Callable[[Redrawn, np.ndarray], dict[str, float]] = Redrawn.figures
+) -> list[list[dict[str, float]]]:
     """Figures of models on the same `count` images, drawn anew 200 times; all models see the same draws.
 
-    Nothing where a single image tells nothing of others.
+    `figures`: which of them. Nothing where a single image tells nothing of others.
     """
     random = np.random.default_rng(0)
     drawn = []
     for _ in range(DRAWS if count > 1 else 0):
         times = np.bincount(random.integers(count, size=count), minlength=count)
         if models[0].objects(times):
-            drawn.append([each.figures(times) for each in models])
+            drawn.append([figures(each, times) for each in models])
     return drawn
 
 

@@ -26,7 +26,7 @@ from .preparation import Prepared
 from .setup import Setup
 from .validation import look_at
 
-COMPARED = ("ap30", "ap50", "f1")
+COMPARED = ("ap30", "ap50", "f1")  # those of Redrawn.main_figures
 IOU_OF = {"ap30": 0.3, "ap50": 0.5}
 SAME_RESOLUTION = 0.01  # relative difference up to which pixels are the same
 
@@ -120,7 +120,7 @@ def compare(old: Side, new: Side, iou: float) -> dict[str, Any]:
         Redrawn(_shared(side, other, new.classes), iou, side.threshold) for side, other in ((old, new), (new, old))
     ]
     figures = [_told(side) for side in sides]
-    drawn = draw(sides, len(new.found))
+    drawn = draw(sides, len(new.found), Redrawn.main_figures)
     bounds = intervals([{name: after[name] - before[name] for name in COMPARED} for before, after in drawn])
     return {
         "images": len(new.found),

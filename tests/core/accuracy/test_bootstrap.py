@@ -27,6 +27,7 @@ def test_images_that_count_once_give_the_figures_of_the_metrics():
     assert figures["ap50"] == pytest.approx(assessment.average_precision(0.5))
     assert figures["ap50_95"] == pytest.approx(assessment.average_precision_50_95())
     assert (figures["precision"], figures["recall"], figures["f1"]) == (counts.precision, counts.recall, counts.f1)
+    assert redrawn.main_figures() == {name: figures[name] for name in ("ap30", "ap50", "f1")}
     assert redrawn.counts() == (counts.true_positives, counts.false_positives, counts.false_negatives)
 
 

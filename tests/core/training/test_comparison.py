@@ -112,7 +112,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> TrainJob:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("compared")
     data = write_data(folder / "data", ("train",) * 6 + ("val",) * 2 + ("test",) * 3)
-    job = job_for(data, folder / "squares.safetensors", epochs=4, steps_per_epoch=15, batch_size=4)
+    job = job_for(data, folder / "squares.safetensors", epochs=2, steps_per_epoch=15, batch_size=4)
     run(job)
     return job
 
