@@ -1,9 +1,9 @@
 """The worker's peak memory against the size of the raster, with a simulated detector.
 
-    .venv/bin/python tests/benchmarks/memory.py [--sizes 6000,20000,60000] [--per-tile 80]
+    .venv/bin/python tests/benchmarks/memory.py [--sizes 6000,20000,60000] [--per-tile 140]
 
 Each size is a process of its own: a sparse GeoTIFF of one value, tiles of 512 px with an overlap of 128 px, and a
-detector that sees the same number of boxes on every tile (80: some 2 million objects on 60,000 x 60,000 px). `over the
+detector that sees the same number of boxes on every tile (140: some 2 million objects on 60,000 x 60,000 px). `over the
 smallest` is what counts: imports, GDAL's cache and the reader's blocks are in all of them.
 """
 
@@ -114,7 +114,7 @@ def run_one(width: int, height: int, per_tile: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="6000,20000,60000")
-    parser.add_argument("--per-tile", type=int, default=80)
+    parser.add_argument("--per-tile", type=int, default=140)
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
