@@ -6,6 +6,7 @@ import subprocess
 import threading
 from contextlib import contextmanager
 from math import ceil, floor
+from pathlib import Path
 
 import pytest
 from osgeo import gdal
@@ -23,6 +24,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QByteArray
 from qgis.PyQt.QtGui import QImage
+from tilehawk.core.job.errors import RasterError
 from tilehawk.core.job.worker import Worker
 from tilehawk.ui.algorithms import fetching, worker_algorithm
 from tilehawk.ui.algorithms.preparing import picture_beside
@@ -234,7 +236,7 @@ def test_what_a_map_service_fails_to_give_is_not_examined(algorithm, context, se
     layer, server = service
     answer = 500 if layer.providerType() == "wms" else "exception"
     ground = QgsRasterLayer(str(scene)).extent()
-    server.answer_with = lambda box, times: answer if box[2] > ground.center().x() + 50 else None
+    server.answer_with = lambda box, times: answer if box[2] > ground.xMaximum() - 10 else None
     south = QgsRectangle(ground.xMinimum(), ground.yMinimum(), ground.xMaximum(), ground.yMinimum() + 150)
     found, log = run(algorithm, context, layer, QgsReferencedRectangle(south, layer.crs()), tmp_path / "gaps.gpkg")
     assert "of the picture was not delivered by 'web'; it counts as not examined" in log
@@ -246,14 +248,21 @@ def test_what_a_map_service_fails_to_give_is_not_examined(algorithm, context, se
     assert all(box.center().x() < gaps.extent().xMinimum() + 5 for _, box in boxes(found))
 
 
-def test_a_failed_run_leaves_no_picture(algorithm, context, service, tmp_path):
+def test_a_failed_run_leaves_no_picture(algorithm, context, service, worker, tmp_path, monkeypatch):
     layer, _ = service
-    target = tmp_path / "empty" / "web.gpkg"
-    target.parent.mkdir()
+    seen = []
+
+    def fail(job, *_):
+        seen.append(Path(job.raster))
+        assert seen[0].exists()
+        raise RasterError("The sky is falling.")
+
+    monkeypatch.setattr(worker, "run", fail)
     extent = QgsReferencedRectangle(layer.extent().buffered(-100), layer.crs())
-    with pytest.raises(Exception, match="tile"):
-        run(algorithm, context, layer, extent, target, TILE=70)  # no multiple of the network's stride
-    assert list(target.parent.iterdir()) == []
+    with pytest.raises(Exception, match="sky is falling"):
+        run(algorithm, context, layer, extent, tmp_path / "web.gpkg")
+    assert seen == [tmp_path / "web_picture.tif"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_that_is_cancelled_while_fetching_leaves_no_picture(algorithm, context, service, tmp_path, monkeypatch):
