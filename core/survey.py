@@ -28,7 +28,8 @@ def survey(job: SurveyJob, report: Report, cancelled: Callable[[], bool]) -> dic
     """Tell about a training: labels and anchors first, as the event `survey`; with device and time in the end.
 
     Gives `classes`: objects of each class by split; `images` by split; `resolution_m`; `anchors` as the event of that
-    name; `warnings`; `device`, `seconds` and `epochs`. Raises the TilehawkError that the training itself would raise.
+    name; `notices`: what is mixed in of earlier samples; `warnings`; `device`, `seconds` and `epochs`. Raises the
+    TilehawkError that the training itself would raise.
     """
     job.validate()
     warnings: list[str] = []
@@ -44,7 +45,8 @@ def survey(job: SurveyJob, report: Report, cancelled: Callable[[], bool]) -> dic
     backend = choose_backend(job.training.device)
     setup = set_up(job.training, prepared, backend, listen)
     anchors.pop("event", None)
-    facts = {**_labels(prepared), "anchors": anchors, "warnings": warnings}
+    notices = [text for text, level in prepared.labelled.notices if level == "info"]
+    facts = {**_labels(prepared), "anchors": anchors, "notices": notices, "warnings": warnings}
     report({"event": "survey", **facts})
     if cancelled():
         raise Cancelled

@@ -30,6 +30,7 @@ def test_labels_anchors_device_and_time(data, tmp_path):
     assert 0.9 < facts["anchors"]["chosen"]["reached"] <= 1
     assert sum(facts["anchors"]["histogram"]["counts"]) == 40
     assert any("only 30 objects to learn from" in text for text in facts["warnings"])
+    assert facts["notices"] == []
     assert facts["epochs"] == 3
     assert facts["seconds"] >= 0
     assert facts["device"]

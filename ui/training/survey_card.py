@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 from qgis.PyQt.QtCore import Qt
@@ -51,7 +52,8 @@ class SurveyCard(FactCard):
     def _show(self, headline: str, facts: dict[str, Any], warnings: list[str]) -> None:
         self.headline.setText(headline)
         self.classes.setVisible(bool(facts))
-        self.classes.setText(_table(facts["classes"]) if facts else "")
+        notices = "".join(f"<p>{escape(tr_core(text))}</p>" for text in facts.get("notices", ()))
+        self.classes.setText(_table(facts["classes"]) + notices if facts else "")
         self.sizes.setVisible(bool(facts))
         if facts:
             self.sizes.set_counts(facts["anchors"]["histogram"]["edges_px"], facts["anchors"]["histogram"]["counts"])
