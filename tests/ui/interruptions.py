@@ -52,12 +52,6 @@ def files() -> set[str]:
     return {str(path.relative_to(FOLDER)) for path in found if not str(path).startswith(str(TEMPORARY / "QGIS3"))}
 
 
-def plan(**changes: object) -> None:
-    """Change what the worker does, as `StandIn.plan` has written it."""
-    path = STAND_IN / "plan.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-
 def fill_project() -> None:
     """Add the raster, and polygons that are no file: labels, and the area to look at."""
     raster = iface.addRasterLayer(str(FOLDER / "suburb.tif"), "suburb")
@@ -286,4 +280,5 @@ def main() -> None:
         os._exit(1)
 
 
+sys.excepthook = traceback.print_exception  # QGIS would show an error in a slot, and the test not know of it
 QTimer.singleShot(500, main)
