@@ -136,6 +136,7 @@ def ours(data: Data, task: Task, options: argparse.Namespace, seed: int) -> list
     job = TrainJob(
         data=(str(data.folder),),
         output=str(output),
+        overwrite=True,
         classes=data.classes,
         backbone="resnet18",
         epochs=EPOCHS,
