@@ -143,6 +143,12 @@ def loaded(source):
     return layer
 
 
+def assert_same_objects(found, expected):
+    """Each object is found at its place; scores differ a little where less ground around is seen than of the file."""
+    assert f1(found, expected, 0.9) == 1
+    assert [score for score, _ in found] == pytest.approx([score for score, _ in expected], abs=0.02)
+
+
 def assert_chip_is_of(found, raster):
     """The map tip's picture of the best object shows what the raster has there."""
     best = max(found.getFeatures(), key=lambda feature: feature["score"])
@@ -221,7 +227,7 @@ def test_a_map_service_finds_what_the_file_has(algorithm, context, service, scen
     assert len(expected) >= 15
     assert f1(seen, expected) >= 0.95
     if layer.providerType() == "wcs":  # it has the file's pixels; of a WMS those of the model are asked for
-        assert [score for score, _ in seen] == pytest.approx([score for score, _ in expected])
+        assert_same_objects(seen, expected)
     assert fetched["NOT_EXAMINED_AREA"] == 0
     assert "Whether its terms allow that is yours to check" in log
 
@@ -289,7 +295,7 @@ def test_a_group_of_files_finds_what_one_file_has(algorithm, context, server, sc
         QgsProject.instance().addMapLayer(layer, False)
         group.addLayer(layer)
     results, log = run(algorithm, context, layer, inner, tmp_path / "group.gpkg", VIEW=2)
-    assert [score for score, _ in boxes(results)] == pytest.approx([score for score, _ in boxes(own)])
+    assert_same_objects(boxes(results), boxes(own))
     assert "terms" not in log
     assert origin_of(loaded(results["OUTPUT"])).raster == str(tmp_path / "group_picture.tif")
 
