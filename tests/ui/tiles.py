@@ -72,6 +72,7 @@ class TileServer:
         """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
+        self._raster = None  # closed here: the server is in a cycle, and GDAL may be gone when that is collected
 
 
 def write_tiled_raster(path: Path, tiles: int, zoom: int, column: int, row: int) -> Path:
