@@ -20,7 +20,7 @@ DOUBLE = Qgis.ProcessingNumberParameterType.Double
 POLYGONS = [Qgis.ProcessingSourceType.VectorPolygon]
 
 
-def told(parameter: QgsProcessingParameterDefinition, text: str) -> QgsProcessingParameterDefinition:
+def explained(parameter: QgsProcessingParameterDefinition, text: str) -> QgsProcessingParameterDefinition:
     """Give a parameter its help."""
     parameter.setHelp(text)
     return parameter
@@ -52,7 +52,7 @@ def field(name: str, description: str, layer: str, *, numeric: bool = False) -> 
 
 def device() -> QgsProcessingParameterDefinition:
     """Define what to compute on; the settings give the default."""
-    return told(
+    return explained(
         QgsProcessingParameterEnum(
             "DEVICE",
             tr("Compute on"),
@@ -67,11 +67,11 @@ def device() -> QgsProcessingParameterDefinition:
 def classes_of_labels() -> list[QgsProcessingParameterDefinition]:
     """Define how classes are read from the layer LABELS."""
     return [
-        told(
+        explained(
             field("CLASS_FIELD", tr("Class field"), "LABELS"),
             tr("Field that says what an object is. Left out: all objects are of one class."),
         ),
-        told(
+        explained(
             QgsProcessingParameterString("CLASS_NAME", tr("Class name"), defaultValue="object", optional=True),
             tr("What the objects are, where there is no class field: pool, palm, car."),
         ),
@@ -80,7 +80,7 @@ def classes_of_labels() -> list[QgsProcessingParameterDefinition]:
 
 def point_size() -> QgsProcessingParameterDefinition:
     """Define the size of all points of the layer LABELS."""
-    return told(
+    return explained(
         number("POINT_SIZE", tr("Size of points (m)"), DOUBLE, 0, 10_000),
         tr("Side of the box around a point, in metres on the ground: about the size of an object."),
     )
@@ -88,7 +88,7 @@ def point_size() -> QgsProcessingParameterDefinition:
 
 def size_field() -> QgsProcessingParameterDefinition:
     """Define the field of the layer LABELS with the size of each point."""
-    return told(
+    return explained(
         field("SIZE_FIELD", tr("Field with the size of points"), "LABELS", numeric=True),
         tr("Side of a point's box in metres on the ground, object by object."),
     )

@@ -30,7 +30,7 @@ from qgis.PyQt.QtCore import QMetaType
 from ...core.job.errors import InvalidJob
 from ...core.job.label_jobs import EvaluateJob
 from ..wording import tr
-from .definitions import DOUBLE, POLYGONS, advanced, field, number, told
+from .definitions import DOUBLE, POLYGONS, advanced, explained, field, number
 from .layer_files import LayerFile
 from .sources import raster_source
 from .worker_algorithm import Words, WorkerAlgorithm
@@ -173,55 +173,55 @@ class EvaluateAlgorithm(WorkerAlgorithm):
 
 def _parameters() -> list[QgsProcessingParameterDefinition]:
     return [
-        told(
+        explained(
             QgsProcessingParameterFeatureSource("DETECTED", tr("Detections")),
             tr("Layer of detected objects, such as Detect objects writes; a filter on it counts."),
         ),
-        told(
+        explained(
             QgsProcessingParameterFeatureSource("TRUTH", tr("True objects")),
             tr("Layer of the objects that are there, drawn or checked by a person, in any coordinate system."),
         ),
-        told(
+        explained(
             field("DETECTED_CLASS_FIELD", tr("Class field of the detections"), "DETECTED"),
             tr("Field that says what a detection is. Left out: found by its name, such as class or label."),
         ),
-        told(
+        explained(
             field("TRUTH_CLASS_FIELD", tr("Class field of the true objects"), "TRUTH"),
             tr(
                 "Field that says what an object is, in the words of the detections, whatever the case. Left out: found "
                 "by its name; where there is none, all objects are of one class."
             ),
         ),
-        told(
+        explained(
             number("MIN_IOU", tr("Least overlap (IoU)"), DOUBLE, 0.01, 1, 0.5),
             tr(
                 "Shared area over joint area from which a detection has found an object. 0.5 is usual; take 0.3 for "
                 "objects of few pixels, whose boxes are hard to draw alike."
             ),
         ),
-        told(
+        explained(
             number("THRESHOLD", tr("Confidence threshold"), DOUBLE, 0, 1),
             tr("Detections below it do not count, from 0 to 1. Left out: the one that gives the highest F1."),
         ),
-        told(
+        explained(
             QgsProcessingParameterFeatureSource("AREA", tr("Area of the truth"), POLYGONS, optional=True),
             tr("Polygons inside which every true object is drawn. Left out: everywhere."),
         ),
-        told(
+        explained(
             QgsProcessingParameterRasterLayer("RASTER", tr("Raster for pictures"), optional=True),
             tr("Image on which the objects were detected: the report shows samples, misses and false finds on it."),
         ),
         advanced(
-            told(
+            explained(
                 field("SCORE_FIELD", tr("Confidence field"), "DETECTED", numeric=True),
                 tr("Field with the confidence of a detection. Left out: found by its name, score or confidence."),
             )
         ),
-        told(
+        explained(
             QgsProcessingParameterFeatureSink("OUTPUT", tr("Accuracy"), Qgis.ProcessingSourceType.Vector),
             tr("Table with a row for each class and one for all of them."),
         ),
-        told(
+        explained(
             QgsProcessingParameterFileDestination("REPORT", tr("Report"), tr("HTML files (*.html)"), optional=True),
             tr("One page with curves, tables and pictures, to be read in any browser."),
         ),

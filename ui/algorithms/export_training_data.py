@@ -30,11 +30,11 @@ from .definitions import (
     POLYGONS,
     advanced,
     classes_of_labels,
+    explained,
     field,
     number,
     point_size,
     size_field,
-    told,
 )
 from .layer_files import LayerFile
 from .sources import raster_source
@@ -134,16 +134,16 @@ class ExportTrainingDataAlgorithm(WorkerAlgorithm):
 
 def _parameters() -> list[QgsProcessingParameterDefinition]:
     return [
-        told(
+        explained(
             QgsProcessingParameterRasterLayer("INPUT", tr("Raster")),
             tr("Image on which objects have been labelled: a raster file of any size, type and coordinate system."),
         ),
-        told(
+        explained(
             QgsProcessingParameterFeatureSource("LABELS", tr("Labels")),
             tr("Layer with an outline, a line or a point for every object. Outlines become the boxes around them."),
         ),
         *classes_of_labels(),
-        told(
+        explained(
             QgsProcessingParameterEnum(
                 "FORMAT", tr("Format"), options=list(CHIP_FORMATS), defaultValue="arcgis", usesStaticStrings=True
             ),
@@ -152,25 +152,25 @@ def _parameters() -> list[QgsProcessingParameterDefinition]:
                 "(Pascal VOC, XML), yolo, kitti, or csv (annotations.csv)."
             ),
         ),
-        told(
+        explained(
             number("TILE", tr("Tile size (px)"), INTEGER, 32, 8192, ExportJob.tile_px),
             tr("Side of a chip, in pixels of the raster: several times as wide as an object."),
         ),
-        told(
+        explained(
             number("STEP", tr("Stride (px)"), INTEGER, 1, 8192),
             tr("Distance from one chip to the next; half a tile lets them overlap by half. Left out: side by side."),
         ),
-        told(
+        explained(
             QgsProcessingParameterBoolean("EMPTY", tr("Output no-feature tiles"), defaultValue=False),
             tr("Write chips without objects, too. Some of them teach what is no object; give the labelled area then."),
         ),
         point_size(),
-        told(
+        explained(
             QgsProcessingParameterFeatureSource("AREA", tr("Labelled area"), POLYGONS, optional=True),
             tr("Polygons inside which every object is labelled; the ground outside is left blank (0) on the chips."),
         ),
         advanced(
-            told(
+            explained(
                 number("LEAST_VISIBLE", tr("Least visible share"), DOUBLE, 0.01, 1, ExportJob.least_visible),
                 tr(
                     "Share of an object's box that a chip must show, from 0 to 1. Objects cut further are marked as "
@@ -180,12 +180,12 @@ def _parameters() -> list[QgsProcessingParameterDefinition]:
         ),
         advanced(size_field()),
         advanced(
-            told(
+            explained(
                 field("IGNORE_FIELD", tr("Field of doubtful objects"), "LABELS"),
                 tr("True where an object is uncertain: it is marked as one to ignore where the format can."),
             )
         ),
-        told(
+        explained(
             QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder of chips")),
             tr("A new or an empty folder; it appears when all is written."),
         ),

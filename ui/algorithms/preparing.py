@@ -22,9 +22,7 @@ from qgis.core import (
 
 from ...core.job.card import ModelCard, read_card
 from ...core.job.jobs import DetectJob
-from ..environment import find_python
 from ..models import find_model
-from ..settings import read_settings
 from ..wording import tr
 from .detect_job import detect_job
 from .fetching import Fetched, FetchPlan, fetch, is_online, plan_fetch
@@ -36,7 +34,6 @@ from .views import input_raster
 class Prepared:
     """All that a run has taken from QGIS: the job as far as it is known, and what its files are made of."""
 
-    python: str
     raster: RasterSource
     card: ModelCard
     job: DetectJob
@@ -69,13 +66,12 @@ class Files:
 
 def prepare(algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext) -> Prepared:
     """Take layers and settings; call it in the thread they belong to. Raises a TilehawkError with a sentence."""
-    python = find_python(read_settings())
     raster = input_raster(algorithm, values, context)
     model = find_model(algorithm.parameterAsFile(values, "MODEL", context))
     card = read_card(model)
     job = detect_job(algorithm, values, context, raster, model, card)
     area = algorithm.parameterAsSource(values, "MASK", context)
-    return Prepared(python, raster, card, job, area, context.transformContext())
+    return Prepared(raster, card, job, area, context.transformContext())
 
 
 def make_files(prepared: Prepared, feedback: QgsProcessingFeedback, result: str = "") -> Files:

@@ -23,7 +23,7 @@ from qgis.core import (
 from ...core.job.errors import InvalidJob
 from ...core.job.suppress_job import SuppressJob
 from ..wording import tr
-from .definitions import DOUBLE, POLYGONS, field, number, told
+from .definitions import DOUBLE, POLYGONS, explained, field, number
 from .detect_job import refuse_open_target, target_path
 from .layer_files import LayerFile
 from .worker_algorithm import Words, WorkerAlgorithm
@@ -141,28 +141,28 @@ def _parameters() -> list[QgsProcessingParameterDefinition]:
     )
     output.setSupportsNonFileBasedOutput(False)
     return [
-        told(
+        explained(
             QgsProcessingParameterFeatureSource("INPUT", tr("Objects"), POLYGONS),
             tr("Layer of polygons with a score, such as detections; its selected features only, if you wish."),
         ),
-        told(
+        explained(
             number("OVERLAP", tr("Largest overlap within a class"), DOUBLE, 0, 1, 0.5),
             tr(
                 "Of two objects of one class whose overlap (intersection over union, 0 to 1) exceeds it, the one with "
                 "the lower score is dropped. 1 keeps all."
             ),
         ),
-        told(
+        explained(
             number("ACROSS", tr("Largest overlap across classes"), DOUBLE, 0, 1, 0.9),
             tr("The same for objects of different classes, among those that are left by then. 1 keeps all."),
         ),
-        told(
+        explained(
             field("CLASS_FIELD", tr("Class field"), "INPUT"),
             tr("Field that tells the class. Left out: found by its name (class, label, category), else all are alike."),
         ),
-        told(
+        explained(
             field("SCORE_FIELD", tr("Score field"), "INPUT"),
             tr("Field of numbers that ranks the objects: the higher stays. Left out: score or confidence."),
         ),
-        told(output, tr("The objects that are left, with all their fields.")),
+        explained(output, tr("The objects that are left, with all their fields.")),
     ]
