@@ -82,7 +82,7 @@ def wrapped() -> QLabel:
     """Make a label that breaks its lines and never makes the window wider."""
     label = QLabel()
     label.setWordWrap(True)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return label
 
 
