@@ -16,6 +16,7 @@ from ..retinanet.cost import operations
 from .anchor_fit import RATIOS, AnchorFit, coverage, fit_anchors, summary, told
 from .preparation import Prepared
 from .start import NORM_EPS, Start
+from .suppression import suppression_overlap
 
 FEW = 0.7  # share of the objects that anchors reach, below which training is expected to suffer
 FEW_TILES = 8  # a batch, below which batch norm's statistics are too poor
@@ -39,6 +40,7 @@ def design(job: TrainJob, prepared: Prepared, start: Start | None, report: Repor
         bands=prepared.bands if start is None else start.scaled(prepared.bands),
         resolution_m=prepared.labelled.resolution_m,
         architecture=shape,
+        nms_overlap=suppression_overlap(prepared.pictures["train"]),
         credits=job.credits,
         license=job.license,
         versions={
