@@ -1,13 +1,11 @@
 """Old model and new on the same test images: figures that can be counted by hand, and which of the two is kept."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from core.detections.detections import Detections
 from core.job.card import Band, ModelCard, ObjectClass, read_card
@@ -18,14 +16,6 @@ from core.training.comparison import Side, compare, destination, in_words, is_wo
 from core.training.outcome import Outcome
 from core.training.pictures import Picture
 from tests.core.squares import job_for, write_data
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def boxes(count: int, y: float = 0) -> np.ndarray:
@@ -109,7 +99,6 @@ def run(job: TrainJob) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> TrainJob:
     """A training with test images, long enough to learn something."""
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("compared")
     data = write_data(folder / "data", ("train",) * 6 + ("val",) * 2 + ("test",) * 3)
     job = job_for(data, folder / "squares.safetensors", epochs=2, steps_per_epoch=15, batch_size=4)

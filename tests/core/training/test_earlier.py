@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pyogrio.raw
 import pytest
 import rasterio
 import shapely
-import torch
 from rasterio.transform import Affine
 
 from core.job.card import read_card
@@ -27,14 +25,6 @@ from tests.core.squares import job_for, write_data
 CRS = "EPSG:32611"
 PLACE = Affine(0.5, 0, 400_000, 0, -0.5, 3_760_000)
 SIDE = 512
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def write_raster(path: Path, seed: int) -> list[tuple[int, int, int, int]]:
