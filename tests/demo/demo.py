@@ -112,9 +112,9 @@ def run_values(detections: Path) -> dict[str, Any]:
 
 
 def print_summary(summary: dict[str, Any]) -> None:
-    found = ", ".join(f"{count:,} {name}" for name, count in summary["objects"].items())
+    found = ", ".join(f"{name} {count:,}" for name, count in summary["objects"].items())
     speed = f"{summary['tiles']:,} tiles in {summary['seconds']:.1f} s ({summary['tiles_per_second']:.2f} a second)"
-    print(f"Found {found} with a confidence of {summary['threshold']:g} or more; true are {summary['truth']:,}.")
+    print(f"Found with a confidence of {summary['threshold']:g} or more: {found}; true are {summary['truth']:,}.")
     print(f"{speed} on {summary['device']}, {summary['backend']}.")
     print(
         f"F1 {summary['f1']:.3f} at IoU {summary['iou']:g}: precision {summary['precision']:.3f}, "
