@@ -53,6 +53,6 @@ def test_the_demo_leaves_detections_a_map_and_a_summary(tmp_path):
     assert summary["objects"]["pool"] > 0
     assert 0 < summary["seconds"] < 500
     assert 0 <= summary["f1"] <= 1
-    assert f"{summary['objects']['pool']:,} pool" in run.stdout
+    assert f"pool {summary['objects']['pool']:,};" in run.stdout
     assert all(Path(summary[name]).is_file() for name in ("raster", "model", "detections", "map"))
     assert struct.unpack(">II", (folder / "map.png").read_bytes()[16:24]) == (2072, 1096)
