@@ -13,6 +13,7 @@ import numpy as np
 from ..accuracy.bootstrap import Redrawn, draw, intervals
 from ..detections.detections import Detections
 from ..job.card import Band, ModelCard, read_card
+from ..job.comparison import in_words, is_worse
 from ..job.errors import ModelError, TilehawkError
 from ..job.events import Report, notice
 from ..job.train_job import TrainJob
@@ -27,7 +28,6 @@ from .setup import Setup
 from .validation import look_at
 
 COMPARED = ("ap30", "ap50", "f1")  # those of Redrawn.main_figures
-IOU_OF = {"ap30": 0.3, "ap50": 0.5}
 SAME_RESOLUTION = 0.01  # relative difference up to which pixels are the same
 
 Found = Sequence[tuple[Picture, Detections]]
@@ -132,28 +132,6 @@ def compare(old: Side, new: Side, iou: float) -> dict[str, Any]:
         "difference": {name: round(figures[1][name] - figures[0][name], 4) for name in COMPARED},
         "intervals": bounds,
     }
-
-
-def is_worse(compared: dict[str, Any]) -> bool:
-    """Whether the new model is worse by the figure that decides."""
-    return compared["difference"][compared["decides"]] < 0
-
-
-def in_words(compared: dict[str, Any]) -> str:
-    """Say plainly what a comparison says, and where it may be chance."""
-    old, new, name = compared["old"], compared["new"], compared["decides"]
-    difference, bounds = compared["difference"][name], compared["intervals"].get(name)
-    what = "better than" if difference > 0 else "worse than" if difference < 0 else "as good as"
-    more, fewer = new["found"] - old["found"], old["wrong"] - new["wrong"]
-    found = f"{abs(more):,} {'more' if more > 0 else 'fewer'}" if more else "as many"
-    wrong = f"{abs(fewer):,} {'fewer' if fewer > 0 else 'more'}" if fewer else "as many"
-    text = (
-        f"On the same {compared['images']:,} test images the new model is {what} the old one: AP at IoU "
-        f"{IOU_OF[name]:g} is {new[name]:.2f}, and was {old[name]:.2f}; of {compared['objects']:,} objects it finds "
-        f"{found}, and {wrong} of its detections are wrong."
-    )
-    chance = bounds is not None and bounds[0] <= 0 <= bounds[1] and difference
-    return text + " The difference may be chance." if chance else text
 
 
 def _told(side: Redrawn) -> dict[str, Any]:

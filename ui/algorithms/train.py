@@ -15,10 +15,11 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
 )
 
+from ...core.job.comparison import in_words
+from ..told import tr_core
 from ..wording import duration, tr
 from .train_job import model_path, prepare_training
 from .train_parameters import parameters
-from .training_words import comparison_words
 from .worker_algorithm import Words, WorkerAlgorithm
 
 
@@ -75,6 +76,7 @@ class TrainAlgorithm(WorkerAlgorithm):
         job = replace(self._prepared.make_job(Path(output), feedback), output=output)
         result = self.run_job(job, feedback)
         metrics = result["metrics"]
+        compared = metrics.get("compared")
         trained = tr("AP50 {ap50:.2f}, F1 {f1:.2f} at threshold {threshold:.2f}, in {duration}").format(
             duration=duration(result["seconds"]), **{name: metrics[name] for name in ("ap50", "f1", "threshold")}
         )
@@ -86,7 +88,7 @@ class TrainAlgorithm(WorkerAlgorithm):
             "THRESHOLD": metrics["threshold"],
             "SECONDS": result["seconds"],
             "TRAINED": trained,
-            "COMPARED": comparison_words(metrics.get("compared")),
+            "COMPARED": tr_core(in_words(compared)) if compared else "",
             "KEPT": result.get("kept") or "",
         }
 

@@ -9,10 +9,11 @@ import pytest
 
 from core.detections.detections import Detections
 from core.job.card import Band, ModelCard, ObjectClass, read_card
+from core.job.comparison import in_words, is_worse
 from core.job.jobs import TrainJob
 from core.retinanet.weights import load_model
 from core.train import train
-from core.training.comparison import Side, compare, destination, in_words, is_worse
+from core.training.comparison import Side, compare, destination
 from core.training.outcome import Outcome
 from core.training.pictures import Picture
 from tests.core.squares import job_for, write_data
@@ -78,6 +79,13 @@ def test_a_worse_model_is_called_worse():
     assert compared["decides"] == "ap30"
     assert "the new model is worse than the old one: AP at IoU 0.3 is 0.51, and was 0.80" in in_words(compared)
     assert "of 20 objects it finds 6 fewer, and 2 more of its detections are wrong." in in_words(compared)
+
+
+def test_equal_models_are_called_so():
+    words = in_words(compare(side([5, 5]), side([5, 5]), 0.5))
+    assert "the new model is as good as the old one" in words
+    assert "of 20 objects it finds as many, and as many of its detections are wrong." in words
+    assert not words.endswith("may be chance.")
 
 
 def test_models_are_compared_on_the_classes_that_both_know():
