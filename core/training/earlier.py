@@ -91,7 +91,7 @@ def to_record(known: Recorded, images: list[LabelledImage]) -> dict[str, Any]:
 def reopen(known: Recorded, job: TrainJob, told: list[str]) -> Records | None:
     """Read an earlier source again; None, with a sentence for the user in `told`, where that cannot be."""
     name = known.source.name
-    gone = next((path for path in _files(known.source).values() if path is not None and not _exists(path)), None)
+    gone = next((path for path in known.source.files if not _exists(path)), None)
     if gone is not None:
         told.append(f"The earlier samples of '{name}' are left out: '{gone}' is not where it was.")
         return None
@@ -110,17 +110,13 @@ def reopen(known: Recorded, job: TrainJob, told: list[str]) -> Records | None:
 
 def _located(source: Source, beside: Path) -> Source:
     """The source, with files of a folder in place of those that are gone."""
-    near: dict[str, str] = {}
-    for field, path in _files(source).items():
-        if path is not None and not _exists(path) and (beside / Path(path).name).exists():
-            near[field] = str(beside / Path(path).name) + getattr(source, field)[len(path) :]
-    return replace(source, **near)
 
+    def where(path: str) -> str:
+        file, bar, layer = path.partition("|")
+        near = beside / Path(file).name
+        return str(near) + bar + layer if not _exists(file) and near.exists() else path
 
-def _files(source: Source) -> dict[str, str | None]:
-    """Paths of a source's files by field."""
-    values = {field: getattr(source, field) for field in ("path", "labels", "area")}
-    return {field: value and value.partition("|")[0] for field, value in values.items()}
+    return source.moved(where)
 
 
 def _exists(path: str) -> bool:

@@ -19,7 +19,7 @@ from .pictures import Picture
 from .preparation import Prepared
 from .recipe import Fitted
 from .setup import Setup
-from .sources import Labelled, fingerprints
+from .sources import Labelled
 from .validation import look_at
 
 # What a card does not repeat: paths of one computer.
@@ -53,7 +53,7 @@ def conclude(job: TrainJob, prepared: Prepared, setup: Setup, fitted: Fitted) ->
     training = {
         "objects": {name: count for name, count in prepared.counts.items() if prepared.pictures[name]},
         "images": {name: len(held) for name, held in prepared.pictures.items() if held},
-        "labels": fingerprints(job),
+        "labels": [{"name": known.source.name, "sha256": known.sha256} for known in prepared.labelled.sources],
         "sources": _sources(prepared.labelled) if job.tell_sources and prepared.labelled.sources else [],
         "areas": areas(prepared.pictures["train"]),
         "blocks": len(prepared.labelled.blocks),

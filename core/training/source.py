@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
@@ -12,53 +13,41 @@ from .formats.reading import read_records
 from .formats.records import Records
 from .formats.repairs import Repairs
 
-Extent = Optional[tuple[float, float, float, float]]
-
 
 @dataclass(frozen=True)
 class Source:
-    """A folder of labelled images, or a raster with a layer of labels over it.
-
-    `path`: of the folder or the raster. `labels` None: a folder; else, with all that follows, as in `Layer`.
-    """
+    """A folder of labelled images, or a raster with a layer of labels over it; `path`: of the folder or the raster."""
 
     path: str
-    labels: Optional[str] = None
-    class_field: Optional[str] = None
-    class_name: str = "object"
-    size_m: Optional[float] = None
-    size_field: Optional[str] = None
-    ignore_field: Optional[str] = None
-    area: Optional[str] = None
-    extent: Extent = None
-    extent_crs: Optional[str] = None
+    layer: Optional[Layer] = None
 
     def read(self, repairs: Repairs) -> Records:
         """Read labels as they stand; raises LabelError."""
-        if self.labels is None:
-            return read_records(Path(self.path), repairs)
-        layer = Layer(
-            path=self.labels,
-            class_field=self.class_field,
-            class_name=self.class_name,
-            size_m=self.size_m,
-            size_field=self.size_field,
-            ignore_field=self.ignore_field,
-            area=self.area,
-            extent=self.extent,
-            extent_crs=self.extent_crs,
-        )
-        return read_layer(layer, Path(self.path), repairs)
+        path = Path(self.path)
+        return read_records(path, repairs) if self.layer is None else read_layer(self.layer, path, repairs)
 
     @property
     def folder(self) -> Path:
         """Folder that names of images are told from."""
-        return Path(self.path) if self.labels is None else Path(self.path).parent
+        return Path(self.path) if self.layer is None else Path(self.path).parent
 
     @property
     def name(self) -> str:
         """What to call it in a sentence."""
-        return Path(self.path if self.labels is None else self.labels.split("|")[0]).name
+        return Path(self.path if self.layer is None else self.layer.path.split("|")[0]).name
+
+    @property
+    def files(self) -> list[str]:
+        """Paths of the files and folders it is read from."""
+        layers = [] if self.layer is None else [self.layer.path, *filter(None, [self.layer.area])]
+        return [self.path, *(layer.split("|")[0] for layer in layers)]
+
+    def moved(self, where: Callable[[str], str]) -> Source:
+        """The same of files that lie elsewhere; `where` gives the new path, or source of a layer, for the old one."""
+        if self.layer is None:
+            return Source(where(self.path))
+        area = None if self.layer.area is None else where(self.layer.area)
+        return Source(where(self.path), replace(self.layer, path=where(self.layer.path), area=area))
 
     def name_of(self, image: Path) -> str:
         """Name of one of its images, as a card tells it."""

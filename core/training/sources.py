@@ -1,9 +1,7 @@
 """All labels that a job names, from folders and from layers over rasters, each image with its split."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import rasterio
 import shapely
@@ -27,6 +25,7 @@ from .earlier import (
 )
 from .formats.checking import check, class_names
 from .formats.images import image_size
+from .formats.layers import Layer
 from .formats.records import Records
 from .formats.repairs import Repairs
 from .labels import LabelledImage
@@ -34,7 +33,6 @@ from .pictures import ground_resolution, native_resolution
 from .source import Source, digest
 
 EACH = 50  # images, up to which the resolution of each is looked up; of more, the median of as many holds for all
-LABEL_SUFFIXES = (".csv", ".json", ".xml", ".txt", ".yaml", ".yml", ".emd")
 
 
 @dataclass(frozen=True)
@@ -189,15 +187,17 @@ def _sources(job: TrainJob) -> list[Source]:
     return [Source(folder) for folder in job.data] + [
         Source(
             raster,
-            layer,
-            class_field=job.class_field,
-            class_name=job.classes[0] if job.classes else "object",
-            size_m=job.size_m,
-            size_field=job.size_field,
-            ignore_field=job.ignore_field,
-            area=job.area,
-            extent=job.extent,
-            extent_crs=extent_crs,
+            Layer(
+                layer,
+                class_field=job.class_field,
+                class_name=job.classes[0] if job.classes else "object",
+                size_m=job.size_m,
+                size_field=job.size_field,
+                ignore_field=job.ignore_field,
+                area=job.area,
+                extent=job.extent,
+                extent_crs=extent_crs,
+            ),
         )
         for raster, layer in zip(job.rasters, layers, strict=True)
     ]
@@ -223,16 +223,3 @@ def unlimited(job: TrainJob) -> list[str]:
         f"No area of complete labelling is given: whatever has no label on {names} is taken for background. Draw a "
         "polygon around what you have labelled, unless that is everything."
     ]
-
-
-def fingerprints(job: TrainJob) -> list[dict[str, Any]]:
-    """Names of the files with labels and their SHA-256, for the model card; no paths."""
-    found = []
-    for name in dict.fromkeys([*job.data, *(layer.split("|")[0] for layer in job.labels)]):
-        path = Path(name)
-        files = [path] if path.is_file() else [f for f in sorted(path.rglob("*")) if f.suffix in LABEL_SUFFIXES]
-        total = hashlib.sha256()
-        for file in files:
-            total.update(file.read_bytes())
-        found.append({"name": path.name, "sha256": total.hexdigest()})
-    return found

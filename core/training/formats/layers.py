@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import pyogrio
@@ -39,14 +40,14 @@ class Layer:
     """
 
     path: str
-    class_field: str | None = None
+    class_field: Optional[str] = None
     class_name: str = "object"
-    size_m: float | None = None
-    size_field: str | None = None
-    ignore_field: str | None = None
-    area: str | None = None
-    extent: tuple[float, float, float, float] | None = None
-    extent_crs: str | None = None
+    size_m: Optional[float] = None
+    size_field: Optional[str] = None
+    ignore_field: Optional[str] = None
+    area: Optional[str] = None
+    extent: Optional[tuple[float, float, float, float]] = None
+    extent_crs: Optional[str] = None
 
 
 @dataclass(frozen=True)
