@@ -18,6 +18,19 @@ def large_font(qgis_app):
     QApplication.instance().setStyleSheet("")
 
 
+@pytest.fixture
+def dock(large_font, qgis_iface):
+    window = QMainWindow()
+    dock = ResultsDock(qgis_iface.mapCanvas(), window)
+    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+    window.show()
+    window.resize(100, 700)
+    yield dock
+    dock.close_pages()
+    window.close()
+    window.deleteLater()
+
+
 def test_the_set_up_shows_all_it_says(large_font, plugin, qgis_iface, monkeypatch, tmp_path):
     monkeypatch.setattr(environment, "ROOT", tmp_path)  # as where no Python has been set up yet
     monkeypatch.setenv("XDG_DATA_HOME", "/home/you/.local/share")  # a path as long as a user's
@@ -30,12 +43,7 @@ def test_the_set_up_shows_all_it_says(large_font, plugin, qgis_iface, monkeypatc
     dialog.deleteLater()
 
 
-def test_no_page_of_the_results_dock_is_cut_at_its_side(large_font, qgis_iface):
-    window = QMainWindow()
-    dock = ResultsDock(qgis_iface.mapCanvas(), window)
-    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
-    window.show()
-    window.resize(100, 700)
+def test_no_page_of_the_results_dock_is_cut_at_its_side(dock):
     dock.review.place.setText("123,456 of 234,567 decided")
     column = dock.findChild(QScrollArea)
     for page in (dock.figures, dock.review):
@@ -43,17 +51,9 @@ def test_no_page_of_the_results_dock_is_cut_at_its_side(large_font, qgis_iface):
         QTest.qWait(100)
         assert page.minimumSizeHint().width() <= column.viewport().width()
         assert column.horizontalScrollBar().maximum() == 0
-    dock.close_pages()
-    window.close()
-    window.deleteLater()
 
 
-def test_a_message_of_the_results_dock_is_whole(large_font, qgis_iface):
-    window = QMainWindow()
-    dock = ResultsDock(qgis_iface.mapCanvas(), window)
-    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
-    window.show()
-    window.resize(100, 700)
+def test_a_message_of_the_results_dock_is_whole(dock):
     dock.messages.warn("The layer 'swimming pools' is being edited: save or discard its changes first. " * 2)
     QTest.qWait(100)
     words = dock.messages.findChild(QLabel, "words")
@@ -63,9 +63,6 @@ def test_a_message_of_the_results_dock_is_whole(large_font, qgis_iface):
     assert not dock.messages.isVisible()
     dock.messages.tell("'found': 3 objects found again.", 0.05)
     wait_until(lambda: not dock.messages.isVisible(), 8)
-    dock.close_pages()
-    window.close()
-    window.deleteLater()
 
 
 def test_many_warnings_scroll_beside_the_form(large_font, detect_dialog):

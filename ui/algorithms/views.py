@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsProcessingParameterEnum
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+)
 
 from ...core.job.errors import InvalidJob
 from ..wording import tr
+from .definitions import explained
 from .sources import RasterSource, drawn_source, group_source, raster_source
 
 VIEWS = OWN_PIXELS, AS_SHOWN, GROUP = ("own pixels", "as shown", "group as shown")  # values of VIEW, in this order
 
 
-def view() -> QgsProcessingParameterEnum:
+def view() -> QgsProcessingParameterDefinition:
     """Define what to look at."""
     options = [
         tr("The layer's own pixels"),
         tr("The layer as it is shown on the map"),
         tr("Its group, as it is shown on the map"),
     ]
-    parameter = QgsProcessingParameterEnum("VIEW", tr("Look at"), options, defaultValue=VIEWS.index(OWN_PIXELS))
-    parameter.setHelp(
+    return explained(
+        QgsProcessingParameterEnum("VIEW", tr("Look at"), options, defaultValue=VIEWS.index(OWN_PIXELS)),
         tr(
             "As shown: with the layer's style, such as its stretch, colours or shading. Its group: all rasters "
             "that are switched on in the layer's group, as one picture. What is shown is drawn to a file first."
-        )
+        ),
     )
-    return parameter
 
 
 def input_raster(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtGui import QColor, QPalette
-from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
+from ..fact_card import wrapped
 from ..wording import tr
 
 WARNING, SUCCESS = ("/mIconWarning.svg", QColor("#ffb300")), ("/mIconSuccess.svg", QColor("#3cb44b"))
@@ -21,10 +22,8 @@ class Notice(QFrame):
         self.setAutoFillBackground(True)
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self._picture = QLabel()
-        self._words = QLabel()
+        self._words = wrapped()
         self._words.setObjectName("words")
-        self._words.setWordWrap(True)
-        self._words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self._words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.dismiss = QToolButton()
         self.dismiss.setIcon(QgsApplication.getThemeIcon("/mIconClose.svg"))
