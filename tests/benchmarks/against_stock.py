@@ -14,7 +14,6 @@ start with the same settings goes on from there (`--afresh`: begins again).
 
 import argparse
 import csv
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ledger import Ledger
 from report import FOLDER, ROOT, tell
 from torchvision.models.detection import RetinaNet
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
@@ -208,27 +208,6 @@ def interval(pairs: list[tuple[Detections, Detections]], iou: float) -> tuple[fl
     return Assessment(pairs).average_precision(iou), *np.nanpercentile(values, [5, 95]).tolist()
 
 
-class Ledger:
-    """The trainings that are done, a line each, so that an interrupted benchmark goes on where it was."""
-
-    def __init__(self, path: Path, afresh: bool) -> None:
-        self.path = path
-        if afresh:
-            path.unlink(missing_ok=True)
-
-    def row(self, key: dict, work: Callable[[], dict]) -> dict:
-        """The row noted under these settings, else that of the work, which is noted."""
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        for row in map(json.loads, lines):
-            if key.items() <= row.items():
-                return row
-        row = key | work()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        return row
-
-
 def trained(data: Data, task: Task, name: str, seed: int, options: argparse.Namespace) -> dict:
     """Train one model and judge it on what was held back."""
     started = time.perf_counter()
@@ -267,7 +246,7 @@ def main() -> None:
     options = parser.parse_args()
     tasks = [task for task in TASKS if task.name in options.sets.split(",")]
     names = ("tilehawk", "stock", *(["stock at 800"] if options.stock_resize else []))
-    ledger = Ledger(FOLDER / "against_stock" / "done.jsonl", options.afresh)
+    ledger = Ledger("against_stock", options.afresh)
     data = {task.name: Data.of(task, options.data / task.name) for task in tasks}
     rows = []
     for seed in range(options.seeds):
