@@ -3,16 +3,17 @@
     .venv/bin/python tests/benchmarks/seams.py [--model M.safetensors] [--data FOLDER] [--images N] [--size 1536]
                                                [--scenes 2] [--finer 3]
 
-Mosaics with truth: drawn suburbs and, where `--data` is there, its labelled images side by side. Every mosaic is
-looked at in tiles of 256 to 768 px and from shifted corners; parts of them also enlarged, so that objects are larger
-than the overlap, and some than a tile. What each tile shows is merged by several rules: those of the product (`seams`,
-`centre`, `nms`), and greedy merging on intersection over the smaller, as SAHI does by default. One row for a rule and a
-kind of run. `near`: objects whose box comes within 64 px of a tile's edge; where all runs of a kind are put together,
-most objects are near in some and elsewhere in others; `less near`: F1 near less that elsewhere, a 95 % interval from
-drawing squares of 256 px anew, each with all that any run finds in it. `duplicates`: unmatched detections that overlap
-an object already found by more than IoU .3; `across seams`: those of them that no tile shows side by side. `stable`: of
-detections 0.1 over the threshold, the share that the reference (tiles of 512 px without a shift; enlarged: everything
-in one tile) shows at the threshold, and the other way round.
+Mosaics with truth: drawn suburbs and, where `--data` is there, its labelled images side by side. Every mosaic is looked
+at in tiles of 256 to 768 px and from shifted corners; parts of them also enlarged, so that objects are larger than the
+overlap, and some than a tile. What each tile shows is merged by several rules: those of the product (`seams`, `centre`,
+`nms`), `all kept`, which is `seams` without dropping what another tile sees better, and greedy merging on intersection
+over the smaller, as SAHI does by default. One row for a rule and a kind of run. `near`: objects whose box comes within
+64 px of a tile's edge; where all runs of a kind are put together, most objects are near in some and elsewhere in
+others; `less near`: F1 near less that elsewhere, a 95 % interval from drawing squares of 256 px anew, each with all
+that any run finds in it. `duplicates`: unmatched detections that overlap an object already found by more than IoU .3;
+`across seams`: those of them that no tile shows side by side. `stable`: of detections 0.1 over the threshold, the share
+that the reference (tiles of 512 px without a shift; enlarged: everything in one tile) shows at the threshold, and the
+other way round.
 
 A second table holds how far the sides of boxes lie from the edge of the tile where the true object goes on beyond it:
 CUT_PX and CUT_PART in core/detections/waiting.py rest on it.
@@ -25,6 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -32,6 +34,7 @@ from report import ROOT, tell
 from torch.nn import functional
 
 from core.accuracy.matching import find_overlaps, match
+from core.detections import rules
 from core.detections.cells import area, intersection, overlapping_pairs
 from core.detections.detections import Detections
 from core.detections.merging import Merger
@@ -149,6 +152,12 @@ def merged(name: str, overlap: float) -> Rule:
     return rule
 
 
+def merged_all_kept(plan: TilePlan, parts: Parts) -> Detections:
+    """As `seams`, but no tile sees anything better than another."""
+    with patch.object(rules, "best_witnessed", lambda boxes, *_: np.ones(len(boxes), bool)):
+        return merged("seams", 0.5)(plan, parts)
+
+
 def merged_greedily(plan: TilePlan, parts: Parts) -> Detections:
     """As SAHI's GREEDYNMM: the best box swallows all whose intersection is over half of the smaller, and grows."""
     found = in_grid(plan, parts)
@@ -168,6 +177,7 @@ def merged_greedily(plan: TilePlan, parts: Parts) -> Detections:
 
 RULES: dict[str, Rule] = {
     "seams": merged("seams", 0.5),
+    "all kept": merged_all_kept,
     "centre": merged("centre", 0.5),
     "nms .5": merged("nms", 0.5),
     "nms .15": merged("nms", 0.15),
