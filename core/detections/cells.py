@@ -4,8 +4,8 @@ The plane is cut into rows about twice as high as a box. A box enters every row 
 left edge: the boxes that start within another's width follow it directly. A pair that shares several rows is reported
 in the first of them only, so no pair has to be sorted out afterwards.
 
-Here and in merging, rows of four are picked by `take` and judged column by column: numpy's indexing takes five to ten
-times as long for them, and so do `any`, `all` and `min` over so short an axis.
+Here and in merging, rows of four are picked by `take` and judged column by column: numpy's indexing takes several times
+as long for them, and so do `any`, `all` and `min` over so short an axis.
 """
 
 from __future__ import annotations
