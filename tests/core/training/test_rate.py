@@ -75,6 +75,6 @@ def test_it_can_be_cancelled(setup):
 
 def test_the_suggestion_lies_well_below_the_rate_of_the_least_loss():
     curve = [{"learning_rate": 10.0**-k, "loss": loss} for k, loss in ((6, 3.0), (4, 2.0), (2, 1.0), (1, 9.0))]
-    assert suggestion(curve) == pytest.approx(1e-3)
+    assert suggestion(curve) == pytest.approx(4e-3)
     assert suggestion(curve, "sgd") == pytest.approx(2.5e-3)
     assert suggestion([]) == 1e-6
