@@ -1,12 +1,14 @@
-"""A WMS 1.3.0 and WCS 1.0.0 of the tests' own: it serves a raster, and misbehaves where it is told to."""
+"""A WMS 1.3.0, WCS 1.0.0 and WMTS 1.0.0 of the tests' own: it serves a raster, and misbehaves where it is told to."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import ceil, floor
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
+from uuid import uuid4
 
 import numpy as np
 from osgeo import gdal, osr
@@ -64,10 +66,43 @@ COVERAGE = """<?xml version="1.0" encoding="UTF-8"?>
 <supportedInterpolations><interpolationMethod>nearest neighbor</interpolationMethod></supportedInterpolations>
 </CoverageOffering></CoverageDescription>"""
 
+WMTS = """<?xml version="1.0" encoding="UTF-8"?>
+<Capabilities version="1.0.0" xmlns="http://www.opengis.net/wmts/1.0" xmlns:ows="http://www.opengis.net/ows/1.1"
+ xmlns:xlink="http://www.w3.org/1999/xlink">
+<ows:ServiceIdentification><ows:Title>Suburb</ows:Title><ows:ServiceType>OGC WMTS</ows:ServiceType>
+<ows:ServiceTypeVersion>1.0.0</ows:ServiceTypeVersion></ows:ServiceIdentification>
+<ows:OperationsMetadata>{operation}</ows:OperationsMetadata>
+<Contents><Layer><ows:Title>Suburb</ows:Title>
+<ows:WGS84BoundingBox><ows:LowerCorner>{west} {south}</ows:LowerCorner>
+<ows:UpperCorner>{east} {north}</ows:UpperCorner></ows:WGS84BoundingBox>
+<ows:Identifier>suburb</ows:Identifier>
+<Style isDefault="true"><ows:Identifier>default</ows:Identifier></Style>
+<Format>image/png</Format><TileMatrixSetLink><TileMatrixSet>local</TileMatrixSet></TileMatrixSetLink>{template}</Layer>
+<TileMatrixSet><ows:Identifier>local</ows:Identifier><ows:SupportedCRS>{urn}</ows:SupportedCRS>{matrices}
+</TileMatrixSet></Contents></Capabilities>"""
+
+MATRIX = """<TileMatrix><ows:Identifier>level:{level}</ows:Identifier>
+<ScaleDenominator>{scale!r}</ScaleDenominator>
+<TopLeftCorner>{corner}</TopLeftCorner><TileWidth>{side}</TileWidth><TileHeight>{side}</TileHeight>
+<MatrixWidth>{across}</MatrixWidth><MatrixHeight>{across}</MatrixHeight></TileMatrix>"""
+
+BY_QUERY = """<ows:Operation name="GetTile"><ows:DCP><ows:HTTP><ows:Get xlink:href="{url}">
+<ows:Constraint name="GetEncoding"><ows:AllowedValues><ows:Value>KVP</ows:Value></ows:AllowedValues></ows:Constraint>
+</ows:Get></ows:HTTP></ows:DCP></ows:Operation>"""
+
+BY_PATH = """<ResourceURL format="image/png" resourceType="tile"
+ template="{url}request=GetTile&amp;tilematrix={{TileMatrix}}&amp;tilerow={{TileRow}}&amp;tilecol={{TileCol}}"/>"""
+
+METRES_A_DEGREE, STANDARD_PIXEL_M = 111319.49079327358, 0.00028  # of the WMTS standard, section 6.1
+WMTS_TILE_PX = 128
+WMTS_LEVELS = (4, 2, 1)  # pixels of the raster in a pixel of each level
+BEYOND_PX = 3 * WMTS_TILE_PX * max(WMTS_LEVELS)  # how much further left and up the tiles' grid begins than the raster
+
 
 class MapServer:
-    """Serves a raster whose CRS has an EPSG code and the axes east, north.
+    """Serves a raster whose CRS has an EPSG code; of the three services the WMTS alone knows axes north, east.
 
+    Its tiles' grid has the raster's pixels but another corner; `by_path` makes it say where a tile is by a template.
     `answer_with(box, times)` may give another answer for a picture of `box` (left, bottom, right, top) asked for the
     n-th time: a status; "exception" for an exception's XML and "page" for HTML, both with status 200; "clear" for a
     transparent picture; "hang up" for no answer at all; None: the picture.
@@ -77,9 +112,11 @@ class MapServer:
         self.answer_with = lambda box, times: None
         self.asked: dict[tuple[float, ...], int] = {}
         self.sizes: list[tuple[int, int]] = []
+        self.by_path = False
         raster = gdal.Open(str(path))
         self._values = raster.ReadAsArray().reshape(raster.RasterCount, raster.RasterYSize, -1)
         self._lock = threading.Lock()
+        self._name = uuid4().hex  # QGIS keeps answers on disk, and a later server may have this one's port
         self._kind = raster.GetRasterBand(1).DataType
         self.crs = f"EPSG:{raster.GetSpatialRef().GetAuthorityCode(None)}"
         left, pixel, _, top, *_ = raster.GetGeoTransform()
@@ -109,8 +146,8 @@ class MapServer:
 
     @property
     def url(self) -> str:
-        """Address of both services."""
-        return f"http://127.0.0.1:{self._server.server_port}/ows?"
+        """Address of all services."""
+        return f"http://127.0.0.1:{self._server.server_port}/{self._name}/ows?"
 
     def wms_uri(self) -> str:
         """Source of a QGIS layer, as its own dialog writes it."""
@@ -121,16 +158,26 @@ class MapServer:
         where = quote(self.url, safe=":/")
         return f"cache=AlwaysNetwork&crs={self.crs}&format=GeoTIFF&identifier=suburb&url={where}&version=1.0.0"
 
+    def wmts_uri(self) -> str:
+        """Source of a QGIS layer, as its own dialog writes it."""
+        where = quote(f"{self.url}SERVICE=WMTS&REQUEST=GetCapabilities", safe=":/")
+        return f"crs={self.crs}&dpiMode=7&format=image/png&layers=suburb&styles=default&tileMatrixSet=local&url={where}"
+
     def answer(self, query: dict[str, str]) -> tuple[int, str, bytes]:
         """Answer a request: status, kind, body."""
         request = query.get("REQUEST", "")
         if request == "GetCapabilities":
-            template = WMS if query.get("SERVICE", "").upper() == "WMS" else WCS
-            return 200, "text/xml", template.format(url=self.url, **self._facts).encode()
+            template = {"WMS": WMS, "WCS": WCS, "WMTS": WMTS}[query["SERVICE"].upper()]
+            facts = {**self._facts, **self._tile_facts()} if template is WMTS else self._facts
+            return 200, "text/xml", template.format(url=self.url, **facts).encode()
         if request == "DescribeCoverage":
             return 200, "text/xml", COVERAGE.format(url=self.url, **self._facts).encode()
-        box = tuple(float(number) for number in query["BBOX"].split(","))
-        width, height = int(query["WIDTH"]), int(query["HEIGHT"])
+        if request == "GetTile":
+            width = height = WMTS_TILE_PX
+            box = self._tile_box(*(int(query[name].split(":")[-1]) for name in ("TILEMATRIX", "TILECOL", "TILEROW")))
+        else:
+            box = tuple(float(number) for number in query["BBOX"].split(","))
+            width, height = int(query["WIDTH"]), int(query["HEIGHT"])
         with self._lock:
             self.asked[box] = self.asked.get(box, 0) + 1
             self.sizes.append((width, height))
@@ -191,3 +238,34 @@ class MapServer:
             "west": west, "south": south, "east": east, "north": north,
             "last_x": raster.RasterXSize - 1, "last_y": raster.RasterYSize - 1,
         }  # fmt: skip
+
+    def _tile_box(self, level: int, column: int, row: int) -> tuple[float, ...]:
+        """Left, bottom, right and top of a tile."""
+        left, pixel, top = self._corner
+        side = WMTS_TILE_PX * WMTS_LEVELS[level] * pixel
+        x, y = left - BEYOND_PX * pixel + column * side, top + BEYOND_PX * pixel - row * side
+        return x, y - side, x + side, y
+
+    def _tile_facts(self) -> dict[str, object]:
+        """What the WMTS says of its tiles, in the order of axes that its CRS has."""
+        left, pixel, top = self._corner
+        here = osr.SpatialReference()
+        here.ImportFromEPSG(int(self.crs.split(":")[1]))
+        outwards = {"west": floor, "south": floor, "east": ceil, "north": ceil}
+        bounds = {side: step(self._facts[side] * 1e4) / 1e4 for side, step in outwards.items()}  # as servers round them
+        corner = [left - BEYOND_PX * pixel, top + BEYOND_PX * pixel]
+        if here.EPSGTreatsAsLatLong() or here.EPSGTreatsAsNorthingEasting():
+            corner.reverse()
+        unit_m = METRES_A_DEGREE if here.IsGeographic() else 1.0
+        facts = {"corner": " ".join(map(repr, corner)), "side": WMTS_TILE_PX, "across": 40}
+        matrices = (
+            MATRIX.format(level=level, scale=size * pixel * unit_m / STANDARD_PIXEL_M, **facts)
+            for level, size in enumerate(WMTS_LEVELS)
+        )
+        return {
+            **bounds,
+            "urn": f"urn:ogc:def:crs:EPSG::{self.crs.split(':')[1]}",
+            "matrices": "".join(matrices),
+            "operation": "" if self.by_path else BY_QUERY.format(url=self.url),
+            "template": BY_PATH.format(url=self.url) if self.by_path else "",
+        }

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from osgeo import gdal, osr
@@ -28,6 +29,7 @@ class TileServer:
         left, pixel, _, top, *_ = self._raster.GetGeoTransform()
         self._origin = (round((left + HALF) / pixel), round((HALF - top) / pixel))
         self._lock = threading.Lock()
+        self._name = uuid4().hex  # QGIS keeps answers on disk, and a later server may have this one's port
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,7 +37,7 @@ class TileServer:
                 pass
 
             def do_GET(self):
-                zoom, column, row = (int(part.removesuffix(".png")) for part in self.path.strip("/").split("/"))
+                zoom, column, row = (int(part.removesuffix(".png")) for part in self.path.split("/")[-3:])
                 status, body = server.answer(zoom, column, row)
                 self.send_response(status)
                 self.send_header("Content-Type", "image/png")
@@ -49,7 +51,7 @@ class TileServer:
     def uri(self) -> str:
         """Source of a QGIS layer."""
         port = self._server.server_port
-        return f"type=xyz&url=http://127.0.0.1:{port}/{{z}}/{{x}}/{{y}}.png&zmin=0&zmax={self.zoom}"
+        return f"type=xyz&url=http://127.0.0.1:{port}/{self._name}/{{z}}/{{x}}/{{y}}.png&zmin=0&zmax={self.zoom}"
 
     def answer(self, zoom: int, column: int, row: int) -> tuple[int, bytes]:
         """Give a tile as PNG."""

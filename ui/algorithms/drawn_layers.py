@@ -25,6 +25,7 @@ from qgis.PyQt.QtGui import QImage, QPainter
 
 from ...core.job.errors import RasterError
 from ..wording import tr
+from .map_server import is_server
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class DrawnLayers:
         first, alone = layers[0], len(layers) == 1
         self.several = not alone
         self._crs = first.dataProvider().crs() if alone else crs
-        self._names = {layer.providerType() for layer in layers}
+        self.online = any(is_server(layer.providerType(), layer.source()) for layer in layers)
         self._drawn = [_copy(layer, self._crs, alone, transforms) for layer in layers]
         if alone:
             provider = first.dataProvider()
@@ -59,10 +60,6 @@ class DrawnLayers:
         else:
             self._extent, self._columns = _common_grid(layers, self._drawn)
             self._zooms, self._source = [], ""
-
-    def names(self) -> set[str]:
-        """Names of the providers."""
-        return self._names
 
     def crs(self) -> QgsCoordinateReferenceSystem:
         """Coordinates of the picture."""

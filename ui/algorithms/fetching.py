@@ -17,13 +17,15 @@ from qgis.core import (
     QgsRasterDataProvider,
     QgsRectangle,
 )
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QRect, Qt
 
 from ...core.job.errors import Cancelled, OutputError, RasterError
 from ..wording import duration, tr
 from .drawn_layers import DrawnLayers
 from .fetched_pixels import PICTURES, Colours, Numbers
-from .map_server import TILE_PX, Answers, Complaint, why_missing
+from .map_server import Answers, Complaint, is_server, why_missing
+from .missing import asked_pixels, count_missing, first_missing
+from .tile_grid import TileGrid, tile_grid
 
 BLOCK_PX = 512
 PX_PER_SECOND = 2_600_000  # of servers: 40 tiles of 256 px, about what a person makes who pans a map
@@ -41,7 +43,8 @@ FINER = 1.1  # pixels up to so much coarser than the model's will do
 class FetchPlan:
     """What will be fetched: `extent` in the layer's coordinates, of `width` x `height` px of `pixel` map units.
 
-    `download_bytes`: roughly how much comes over the wire.
+    `download_bytes`: roughly how much comes over the wire. `asked`: what of the extent is to be looked at, without the
+    margin and the rest of tiles around it. `tiles`: what it is made of, where that is known.
     """
 
     extent: QgsRectangle
@@ -49,11 +52,13 @@ class FetchPlan:
     height: int
     pixel: float
     download_bytes: float
+    asked: QgsRectangle
+    tiles: TileGrid | None = None
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A GeoTIFF of what was fetched; `missing`: share of its pixels that were not delivered, and `why`."""
+    """A GeoTIFF of what was fetched; `missing`: share of what was asked for that was not delivered, and `why`."""
 
     path: str
     missing: float
@@ -62,8 +67,9 @@ class Fetched:
 
 def is_online(provider: QgsRasterDataProvider | DrawnLayers) -> bool:
     """Whether a provider asks a server for pictures."""
-    names = provider.names() if isinstance(provider, DrawnLayers) else {provider.name()}
-    return bool(names & {"wms", "wcs", "arcgismapserver"})
+    if isinstance(provider, DrawnLayers):
+        return provider.online
+    return is_server(provider.name(), provider.dataSourceUri())
 
 
 def is_picture(provider: QgsRasterDataProvider | DrawnLayers) -> bool:
@@ -89,17 +95,18 @@ def plan_fetch(
         raise RasterError(tr("The area to look at lies outside of the layer '{name}'.").format(name=name))
     wanted = map_units(provider.crs(), extent, resolution_m, transforms)
     pixel = _pixel(provider, wanted, name)
-    extent = extent.buffered(margin_px * (wanted or pixel)).intersect(provider.extent())
+    asked, extent = extent, extent.buffered(margin_px * (wanted or pixel)).intersect(provider.extent())
+    tiles = tile_grid(provider, pixel) if provider.nativeResolutions() else None
     origin = QgsPointXY(provider.extent().xMinimum(), provider.extent().yMaximum())
-    first = last = 1  # px, of which the fetched ones begin and end with a multiple
-    if provider.nativeResolutions():
-        first = last = TILE_PX
-    elif provider.xSize() > 0:
-        first = ALIGNED_PX
-    left = _down((extent.xMinimum() - origin.x()) / pixel, first)
-    right = -_down((origin.x() - extent.xMaximum()) / pixel, last)
-    top = _down((origin.y() - extent.yMaximum()) / pixel, first)
-    bottom = -_down((extent.yMinimum() - origin.y()) / pixel, last)
+    # columns and rows, of which the fetched ones begin and end with a multiple
+    first, last = (ALIGNED_PX if provider.xSize() > 0 else 1,) * 2, (1, 1)
+    if tiles is not None:
+        origin, first = tiles.origin, (tiles.width_px, tiles.height_px)
+        last = first
+    left = _down((extent.xMinimum() - origin.x()) / pixel, first[0])
+    right = -_down((origin.x() - extent.xMaximum()) / pixel, last[0])
+    top = _down((origin.y() - extent.yMaximum()) / pixel, first[1])
+    bottom = -_down((extent.yMinimum() - origin.y()) / pixel, last[1])
     width, height = max(1, right - left), max(1, bottom - top)
     if width * height > MAX_PX:
         raise RasterError(
@@ -116,7 +123,8 @@ def plan_fetch(
     )
     bands = range(1, provider.bandCount() + 1)
     sizes = [QgsRasterBlock.typeSize(provider.dataType(band)) for band in bands]
-    return FetchPlan(snapped, width, height, pixel, width * height * (AS_JPEG if is_picture(provider) else sum(sizes)))
+    download_bytes = width * height * (AS_JPEG if is_picture(provider) else sum(sizes))
+    return FetchPlan(snapped, width, height, pixel, download_bytes, asked, tiles)
 
 
 def fetch(
@@ -166,37 +174,44 @@ class _Fetching:
         self._online = is_online(provider)
         self._shows_gaps = is_picture(provider) and not (isinstance(provider, DrawnLayers) and provider.several)
         self._answers = Answers()
-        self._asked = QgsRasterBlockFeedback()
+        self._asked_px = asked_pixels(plan.asked, plan.extent, plan.pixel)
+        self._asking = QgsRasterBlockFeedback()
         self._retries = RETRIES
         self._unanswered = 0  # parts in a row
         self._complaint: Complaint | None = None
-        feedback.canceled.connect(self._asked.cancel, Qt.ConnectionType.DirectConnection)
+        feedback.canceled.connect(self._asking.cancel, Qt.ConnectionType.DirectConnection)
 
     def close(self) -> None:
         """Listen to the server no longer."""
         self._answers.close()
 
     def into(self, target: QgsRasterDataProvider) -> tuple[float, str]:
-        """Fetch all parts into a file; gives the share of pixels that did not come, and why."""
+        """Fetch all parts into a file; gives the share of the asked pixels that did not come, and why."""
         plan, missing, fetched, started = self._plan, 0, 0, time.monotonic()
-        spots = [(x, y) for y in range(0, plan.height, BLOCK_PX) for x in range(0, plan.width, BLOCK_PX)]
+        asked, missed = self._asked_px, 0
+        across, down = _part_px(plan.tiles)
+        spots = [(x, y) for y in range(0, plan.height, down) for x in range(0, plan.width, across)]
         for done, (x, y) in enumerate(spots, 1):
-            width, height = min(BLOCK_PX, plan.width - x), min(BLOCK_PX, plan.height - y)
-            blocks, lost = self._part(self._rectangle(x, y, width, height), width, height)
+            width, height = min(across, plan.width - x), min(down, plan.height - y)
+            blocks, lost = self._part(QRect(x, y, width, height))
             for band, block in enumerate(blocks, 1):
                 if not target.writeBlock(block, band, x, y):
                     raise OutputError(tr("The disk is full, or the folder for temporary files cannot be written to."))
             missing, fetched = missing + lost, fetched + width * height
+            here = asked.intersected(QRect(x, y, width, height)).translated(-x, -y)
+            missed += count_missing(blocks[-1], lost, here)
             if missing == fetched and self._gives_nothing(done):
                 raise RasterError(self._nothing())
             self._pause(fetched / PX_PER_SECOND - (time.monotonic() - started) if self._online else 0)
             self._tell(done, len(spots), time.monotonic() - started)
-        if missing == fetched:
+        if missed == asked.width() * asked.height():
             raise RasterError(self._nothing())
-        return missing / fetched, "" if self._complaint is None else self._complaint.why
+        return missed / (asked.width() * asked.height()), "" if self._complaint is None else self._complaint.why
 
-    def _part(self, extent: QgsRectangle, width: int, height: int) -> tuple[list[QgsRasterBlock], int]:
+    def _part(self, part: QRect) -> tuple[list[QgsRasterBlock], int]:
         """Get the blocks to write for a part, and how many of its pixels are missing; ask again where some are."""
+        width, height = part.width(), part.height()
+        extent = self._rectangle(part.x(), part.y(), width, height)
         if self._unanswered >= UNANSWERED:
             return self._pixels.nothing(width, height), width * height
         for seconds in (0.0, *RETRY_SECONDS):
@@ -207,14 +222,25 @@ class _Fetching:
             if complaint is None:
                 if self._answers.heard:  # in order: the server has nothing here
                     break
-                complaint = why_missing(self._provider, extent, self._plan.pixel)
-            self._complaint = complaint
+                complaint = self._why_missing(part, blocks[-1])
+            if complaint.why or self._complaint is None:
+                self._complaint = complaint
             if not complaint.may_pass or self._retries <= 0:
                 break
             self._retries -= 1
         away = lost and self._online and self._complaint is not None and self._complaint.status is None
         self._unanswered = self._unanswered + 1 if away else 0
         return blocks, lost
+
+    def _why_missing(self, part: QRect, alpha: QgsRasterBlock) -> Complaint:
+        """Ask for the tile of the first missing pixel, of the asked ones if one of them is missing."""
+        if self._plan.tiles is None:
+            return why_missing(None, "")
+        x, y = part.x(), part.y()
+        asked = self._asked_px.intersected(part).translated(-x, -y)
+        column, row = first_missing(alpha, asked) or first_missing(alpha, part.translated(-x, -y))
+        place = self._rectangle(x + column, y + row, 1, 1).center()
+        return why_missing(self._plan.tiles.url(place), self._provider.dataSourceUri())
 
     def _ask(self, extent: QgsRectangle, width: int, height: int) -> tuple[list[QgsRasterBlock], int, Complaint | None]:
         self._answers.forget()
@@ -228,7 +254,7 @@ class _Fetching:
         return written, lost, complaint
 
     def _block(self, band: int, extent: QgsRectangle, width: int, height: int) -> QgsRasterBlock:
-        block = self._provider.block(band, extent, width, height, self._asked)
+        block = self._provider.block(band, extent, width, height, self._asking)
         if self._feedback.isCanceled():
             raise Cancelled
         if not block.isValid():
@@ -268,6 +294,14 @@ class _Fetching:
                 text=text, duration=duration(seconds / done * (total - done))
             )
         self._feedback.setProgressText(text)
+
+
+def _part_px(tiles: TileGrid | None) -> tuple[int, int]:
+    """Columns and rows to ask for at once: about BLOCK_PX, of whole tiles."""
+    if tiles is None:
+        return BLOCK_PX, BLOCK_PX
+    across, down = (side * max(1, round(BLOCK_PX / side)) for side in (tiles.width_px, tiles.height_px))
+    return across, down
 
 
 def _down(px: float, step: int) -> int:

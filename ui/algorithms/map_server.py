@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 from qgis.core import (
     QgsBlockingNetworkRequest,
+    QgsDataSourceUri,
     QgsNetworkAccessManager,
     QgsNetworkReplyContent,
-    QgsRasterDataProvider,
-    QgsRectangle,
 )
-from qgis.PyQt.QtCore import QUrl
+from qgis.PyQt.QtCore import QByteArray, QUrl
 from qgis.PyQt.QtNetwork import QNetworkRequest
 from qgis.PyQt.QtXml import QDomDocument
 
 from ..wording import tr
 
-TILE_PX = 256
+SERVERS = ("wms", "wcs", "arcgismapserver")  # names of QGIS's providers
 NO_PICTURE, SLOW_DOWN = 404, 429
 NO_PIXELS = ("text/", "xml", "json")  # in the kind of an answer: words where pixels were asked for
 STATUS = QNetworkRequest.Attribute.HttpStatusCodeAttribute
 LONGEST = 200  # characters of a server's own words
+_own_requests: set[int] = set()  # numbers of those that QGIS did not make: their answers may be heard late
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,14 @@ class Complaint:
 
 @dataclass(frozen=True)
 class _Answer:
+    number: int
     status: int | None
     kind: str
     request: QNetworkRequest
 
 
 class Answers:
-    """Listens to what servers answer to the requests of the thread that it is made in."""
+    """Listens to what servers answer to QGIS's requests in the thread that it is made in."""
 
     def __init__(self) -> None:
         self._answers: dict[str, _Answer] = {}  # the last of each address: QGIS may ask twice
@@ -70,52 +70,68 @@ class Answers:
     @property
     def heard(self) -> bool:
         """Whether there was an answer, or a request without one, since the last `forget`."""
-        return bool(self._answers)
+        return bool(self._to_qgis())
 
     def complaint(self) -> Complaint | None:
         """Say what is wrong with an answer; None where all are in order, or none was heard."""
-        for answer in tuple(self._answers.values()):
+        for answer in self._to_qgis():
             if answer.status is None or answer.status >= 400:
                 return Complaint(answer.status, _sentence(answer.status, answer.request.url()))
             if any(words in answer.kind for words in NO_PIXELS):
                 return Complaint(answer.status, _exception(answer.request))
         return None
 
+    def _to_qgis(self) -> list[_Answer]:
+        return [answer for answer in tuple(self._answers.values()) if answer.number not in _own_requests]
+
     def _hear(self, reply: QgsNetworkReplyContent) -> None:
-        kind = bytes(reply.rawHeader(b"Content-Type")).decode("latin-1").lower()
         request = QNetworkRequest(reply.request())  # a copy, as the reply goes
-        self._answers[request.url().toString()] = _Answer(reply.attribute(STATUS), kind, request)
+        self._answers[request.url().toString()] = _Answer(
+            reply.requestId(), reply.attribute(STATUS), _kind(reply), request
+        )
 
 
-def why_missing(provider: QgsRasterDataProvider, block: QgsRectangle, pixel: float) -> Complaint:
-    """Ask a tile server for the tile in the middle of a block, as QGIS does not pass on what it answered.
+def parameters(source: str) -> dict[str, str]:
+    """Take the source of a map server's layer apart; of a parameter that is given twice the last."""
+    pairs = (part.partition("=") for part in source.split("&"))
+    return {name: unquote(value) for name, _, value in pairs}
 
-    Of other servers nothing is known: then, as where the tile comes, there is no `why`.
+
+def is_server(name: str, source: str) -> bool:
+    """Whether a provider of this name asks a server, or reads files of tiles here."""
+    return name in SERVERS and not parameters(source).get("url", "").startswith("file:")
+
+
+def ask(url: QUrl, source: str) -> QgsNetworkReplyContent:
+    """Ask for an address as the layer of this source would, with its login and headers."""
+    given, uri = parameters(source), QgsDataSourceUri()
+    uri.setEncodedUri(source)
+    plain = QNetworkRequest(url)
+    uri.httpHeaders().updateNetworkRequest(plain)
+    if given.get("username") and not given.get("authcfg"):
+        login = QByteArray(f"{given['username']}:{given.get('password', '')}".encode()).toBase64()
+        plain.setRawHeader(QByteArray(b"Authorization"), QByteArray(b"Basic ") + login)
+    return _get(plain, given.get("authcfg", ""))
+
+
+def refusal_of(reply: QgsNetworkReplyContent) -> Complaint | None:
+    """Say why a server gave nothing; None where it gave something."""
+    status = reply.attribute(STATUS)
+    return Complaint(status, _sentence(status, reply.request().url())) if status is None or status >= 400 else None
+
+
+def why_missing(url: QUrl | None, source: str) -> Complaint:
+    """Ask for a tile that is missing, as QGIS does not pass on what the server answered.
+
+    Without its address nothing is known: then, as where the tile comes, there is no `why`.
     """
-    url = tile_url(provider, block, pixel)
     if url is None:
         return Complaint(200)
-    request = QgsBlockingNetworkRequest()
-    request.get(QNetworkRequest(url), True)
-    status = request.reply().attribute(STATUS)
-    return Complaint(status, _sentence(status, url) if status is None or status >= 400 else "")
-
-
-def tile_url(provider: QgsRasterDataProvider, block: QgsRectangle, pixel: float) -> QUrl | None:
-    """Address of the tile in the middle of a block; None for a layer that is no XYZ."""
-    source = parse_qs(provider.dataSourceUri())
-    template = unquote(source.get("url", [""])[0])
-    if source.get("type") != ["xyz"] or "{z}" not in template:
-        return None
-    world = provider.extent()
-    zoom = round(math.log2(world.width() / TILE_PX / pixel))
-    side = world.width() / 2**zoom
-    column = int((block.center().x() - world.xMinimum()) / side)
-    row = int((world.yMaximum() - block.center().y()) / side)
-    parts = {"{z}": zoom, "{x}": column, "{y}": row, "{-y}": 2**zoom - 1 - row}
-    for part, number in parts.items():
-        template = template.replace(part, str(number))
-    return QUrl(template)
+    reply = ask(url, source)
+    refusal = refusal_of(reply)
+    if refusal is not None:
+        return refusal
+    return Complaint(200, _words_of(reply) if any(words in _kind(reply) for words in NO_PIXELS) else "")
 
 
 def _sentence(status: int | None, url: QUrl) -> str:
@@ -135,11 +151,22 @@ def _sentence(status: int | None, url: QUrl) -> str:
 
 def _exception(request: QNetworkRequest) -> str:
     """Ask once more, as QGIS does not pass on the body of an answer, and read the exception in it."""
-    asked = QgsBlockingNetworkRequest()
-    asked.get(request, True)
-    document, host = QDomDocument(), request.url().host()
+    return _words_of(_get(request, ""))
+
+
+def _get(plain: QNetworkRequest, login: str) -> QgsNetworkReplyContent:
+    request = QgsBlockingNetworkRequest()
+    request.setAuthCfg(login)
+    request.get(plain, True)
+    _own_requests.add(request.reply().requestId())
+    return request.reply()
+
+
+def _words_of(reply: QgsNetworkReplyContent) -> str:
+    """Say what a server answers in words."""
+    document, host = QDomDocument(), reply.request().url().host()
     words = ""
-    if document.setContent(asked.reply().content())[0] and document.documentElement().tagName().lower() != "html":
+    if document.setContent(reply.content())[0] and document.documentElement().tagName().lower() != "html":
         words = " ".join(document.documentElement().text().split())
     if not words:
         return tr("The server {host} answered with a page of text in place of the picture.").format(host=host)
@@ -147,3 +174,7 @@ def _exception(request: QNetworkRequest) -> str:
     return tr("The server {host} answered with an error in place of the picture: {words}").format(
         host=host, words=words
     )
+
+
+def _kind(reply: QgsNetworkReplyContent) -> str:
+    return bytes(reply.rawHeader(b"Content-Type")).decode("latin-1").lower()
