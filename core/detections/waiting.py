@@ -14,8 +14,8 @@ from .lattice import Lattice
 AGREE_IOU = 0.5
 # A side this near to the edge of its view, px or as a part of the box's width or height across it, is cut. Where an
 # object goes on beyond a tile's edge, boxes of the bundled pool model end before it by (tests/benchmarks/seams.py):
-#     as they are, 12 to 30 px, 601 sides:   median .3 px, 95 % 1.2 px, 99 % 1.8 px; 2 px or 20 % hold 99.5 %
-#     enlarged, 36 to 90 px, 272 sides:      median .3 px, 95 % 6.3 px; 2 px or 20 % hold 96 %, 15 % 94 %
+#     as they are, 601 sides:          median .3 px, 95 % 1.2 px, 99 % 1.8 px; 2 px or 20 % hold 99.5 %
+#     enlarged three times, 272 sides: median .3 px, 95 % 6.3 px; 2 px or 20 % hold 96 %, 15 % 94 %
 # Wider margins take more whole objects near an edge for parts.
 CUT_PX = 2.0
 CUT_PART = 0.2
