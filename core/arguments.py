@@ -240,6 +240,7 @@ def _add_detect(command: argparse.ArgumentParser) -> None:
         help="how boxes of overlapping tiles become objects (seams); the others are there to compare with",
     )
     add("--resume", action="store_true", help="go on where the same job was broken off, from OUT.gpkg.partial")
+    add("--cluster", metavar="tcp://HOST:8786", help="have the machines of a Dask cluster look at the tiles")
 
 
 def _add_train(command: argparse.ArgumentParser) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .cluster import Cluster
 from .detections.parts import Parts
 from .detections.vectors import require_writable, write_detections
 from .gathering import Gathering
+from .here import Here, OpenDetector, load_detector
 from .identity import identity
 from .imagery.area import area_in_grid
 from .imagery.tiles import TilePlan, plan_tiles
@@ -17,42 +19,9 @@ from .job.card import read_card
 from .job.errors import Cancelled, Interrupted
 from .job.events import Report
 from .job.jobs import DetectJob
-from .look import look
+from .look import Looker, look
 from .settings import Settings, open_for
 from .watch import Watch
-
-if TYPE_CHECKING:
-    from .retinanet.augmented import AugmentedDetector
-    from .retinanet.detector import Detector
-    from .retinanet.device import Backend
-
-OpenDetector = Callable[[str, str], "Detector"]  # of a model's path and a device
-
-
-def load_detector(path: str, device: str) -> Detector:
-    """Load a model onto a device; torch is imported here, once all that can fail without it has not failed."""
-    from .retinanet.detector import Detector
-    from .retinanet.device import choose_backend
-    from .retinanet.weights import load_model
-
-    backend = choose_backend(device).for_detection()
-    return Detector(*load_model(path), backend)
-
-
-def usual_batch(backend: Backend, tile_px: int) -> int:
-    """How many tiles to look at together where the job leaves it open."""
-    from .retinanet import device
-
-    return device.usual_batch(backend.device, tile_px)
-
-
-def augmented(detector: Detector, augmentations: tuple[str, ...]) -> Detector | AugmentedDetector:
-    """The detector, with test-time augmentation where it is asked for."""
-    if not augmentations:
-        return detector
-    from .retinanet.augmented import AugmentedDetector
-
-    return AugmentedDetector(detector, augmentations)
 
 
 def detect(
@@ -77,15 +46,13 @@ def detect(
         stride = card.architecture.coarsest_stride
         plan = plan_tiles(raster.grid, settings.tile_px, settings.overlap_px, stride, area)
         watch.step("Opening the model")
-        detector = augmented(open_detector(job.model, job.device), job.augment)
-        backend = detector.backend
-        batch_size = job.batch_size or usual_batch(backend, plan.tile_px)
-        parts = Parts(job.output, identity(job, settings, raster, area, plan, backend, batch_size))
+        looker = Cluster(job) if job.cluster else Here(open_detector(job.model, job.device), job, plan.tile_px)
+        parts = Parts(job.output, identity(job, settings, raster, area, plan, looker))
         with kept_on_failure(parts, watch):
             gathering = Gathering(plan, area, settings, len(card.classes), parts, job.resume)
-            watch.tell(introduce(plan, backend, parts, gathering, job.resume))
+            watch.tell(introduce(plan, looker, parts, gathering, job.resume))
             watch.begin(len(plan), gathering.looked_at_before)
-            look(raster, plan, area, detector, batch_size, settings, gathering, watch)
+            look(looker, raster, plan, area, settings, gathering, watch)
             seconds_looking = watch.seconds
             watch.step("Writing")
             result = {
@@ -95,9 +62,7 @@ def detect(
                 "threshold": settings.threshold,
                 "tiles": len(plan),
                 "tiles_per_second": round(gathering.looked_at / max(seconds_looking, 1e-3), 3),
-                "device": backend.name,
-                "backend": backend.key,
-                "batch_size": min(batch_size, detector.batch_limit),
+                **looker.told(),
                 "augment": list(job.augment),
                 "merge": job.merge,
                 "notices": watch.notices,
@@ -112,10 +77,10 @@ def detect(
     return {**result, **written, "seconds": round(time.monotonic() - started, 3)}
 
 
-def introduce(plan: TilePlan, backend: Backend, parts: Parts, gathering: Gathering, resume: bool) -> Iterator[str]:
+def introduce(plan: TilePlan, looker: Looker, parts: Parts, gathering: Gathering, resume: bool) -> Iterator[str]:
     """Say what is about to be done, and what becomes of an earlier run."""
     tiles = "tile" if len(plan) == 1 else "tiles"
-    yield f"Looking at {len(plan):,} {tiles} of {plan.tile_px} px on {backend.name} ({backend.key})."
+    yield f"Looking at {len(plan):,} {tiles} of {plan.tile_px} px on {looker.name} ({looker.key})."
     if parts.saved:
         yield f"Going on where it was broken off: {gathering.looked_at_before:,} of them were looked at before."
     elif resume:

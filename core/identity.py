@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import rasterio
 import shapely
@@ -15,10 +15,8 @@ from .imagery.gdal import gdal_session
 from .imagery.raster import Raster
 from .imagery.tiles import TilePlan
 from .job.jobs import DetectJob
+from .look import Looker
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from .retinanet.device import Backend
 
 FORMAT = 2  # of the parts, and of what they mean: raised when either changes
 
@@ -29,8 +27,7 @@ def identity(
     raster: Raster,
     area: BaseGeometry | None,
     plan: TilePlan,
-    backend: Backend,
-    batch_size: int,
+    looker: Looker,
 ) -> dict[str, Any]:
     """Name all that decides which boxes a job finds, as JSON; the names are words of sentences for the user."""
     status = Path(job.model).stat()
@@ -46,8 +43,8 @@ def identity(
         "scores and overlap": [settings.threshold, settings.score_floor, settings.nms_overlap],
         "augmentation": job.augment,
         "merging": settings.merge,
-        "backend": backend.key,
-        "batch size": batch_size,
+        "backend": looker.key,
+        "batch size": looker.batch_size,
     }
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .detect import OpenDetector, augmented, usual_batch
+from .cluster import Cluster
+from .here import OpenDetector, augmented, usual_batch
 from .imagery.area import area_in_grid
 from .imagery.domain import unlike_the_model
 from .imagery.gdal import raster_name
@@ -39,6 +40,8 @@ class Preflight:
     def __call__(self, job: DetectJob, report: Report, cancelled: Callable[[], bool]) -> dict[str, Any]:
         """Tell about a job: its raster, tiles and disk first, as the event `preflight`; device and time in the end.
 
+        A cluster is not asked: its machines may be started only on demand, and no time can be told.
+
         Raises the TilehawkError that the detection itself would raise.
         """
         job.validate()
@@ -48,6 +51,9 @@ class Preflight:
         report({"event": "preflight", **facts})
         if cancelled():
             raise Cancelled
+        if job.cluster:
+            cluster = Cluster(job)
+            return {**facts, "device": cluster.name, "backend": cluster.key}
         started = time.monotonic()
         detector = self._open_detector(job.model, job.device)
         self._loading_seconds = max(self._loading_seconds, time.monotonic() - started)

@@ -180,7 +180,7 @@ class KeptDetector:
 
     def __call__(self, path: str, device: str) -> Detector:
         """Load the model, unless it is the last one, on the same device, and its file has not changed."""
-        from .detect import load_detector
+        from .here import load_detector
 
         status = Path(path).stat()
         key = (path, status.st_mtime_ns, status.st_size, device)

@@ -34,10 +34,11 @@ QGIS = {"qgis", "processing"}
 VECTORS = {"numpy", "shapely", "pyogrio", "pyproj"}
 RASTERS = {"numpy", "rasterio", "affine", "pyproj"}
 NETWORK = {"numpy", "openvino", "torch", "torchvision", "safetensors"}
+CLUSTER = {"distributed"}
 FOREIGN = {  # room: libraries that it may import, besides the standard library
     "plugin": QGIS,
     "ui": QGIS,
-    "verbs": VECTORS | RASTERS | NETWORK,
+    "verbs": VECTORS | RASTERS | NETWORK | CLUSTER,
     "training": VECTORS | RASTERS | NETWORK,
     "accuracy": {"numpy"},
     "retinanet": NETWORK,
@@ -47,7 +48,7 @@ FOREIGN = {  # room: libraries that it may import, besides the standard library
     "job": set(),
 }
 IN_QGIS = {"plugin", "ui", "job"}  # what QGIS's own Python runs, which is 3.9 on macOS
-WORKER_ONLY = sorted(VECTORS | RASTERS | NETWORK)
+WORKER_ONLY = sorted(VECTORS | RASTERS | NETWORK | CLUSTER)
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
 
 

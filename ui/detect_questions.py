@@ -78,7 +78,7 @@ def try_question(
     extent, cut = try_extent(prepared, visible)
     corners = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
     output = QgsProcessingUtils.generateTempFilename("try.gpkg")
-    asked = replace(prepared, job=replace(prepared.job, extent=corners, output=output))
+    asked = replace(prepared, job=replace(prepared.job, extent=corners, output=output, cluster=None))
 
     def make(given_up: Callable[[], bool]) -> Asked:
         files = make_files(asked, QuietFeedback(given_up))

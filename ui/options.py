@@ -58,6 +58,14 @@ class OptionsPage(QgsOptionsPageWidget):
             self.device.addItem(text, device)
         self.device.setCurrentIndex(DEVICES.index(settings.device))
         self.device.setToolTip(tr("Where models compute. Automatic takes a GPU where there is one."))
+        self.cluster = _line(
+            settings.cluster,
+            tr(
+                "Address of a Dask scheduler. Its machines then look at the tiles of every detection in this "
+                "computer's place; they must see the rasters under the same paths. Trying on the map stays here."
+            ),
+            tr("None: this computer; else tcp://host:8786"),
+        )
         self.model_folder = _folder(settings.model_folder, tr("Folder with further models (.safetensors)."))
         self.output_folder = _folder(settings.output_folder, tr("Folder that is offered first for results."))
         self._make_sources(settings)
@@ -132,6 +140,7 @@ class OptionsPage(QgsOptionsPageWidget):
     def _arrange(self) -> None:
         general = _form(
             (tr("Compute on"), self.device),
+            (tr("Cluster address"), self.cluster),
             (tr("Model folder"), self.model_folder),
             (tr("Result folder"), self.output_folder),
         )
@@ -186,6 +195,7 @@ class OptionsPage(QgsOptionsPageWidget):
             proxy=self.proxy.text().strip(),
             base_python=self.base_python.filePath().strip(),
             torch_backend=self.torch_backend.currentData(),
+            cluster=self.cluster.text().strip(),
         )
 
     def _check(self) -> None:

@@ -17,7 +17,8 @@ class Settings:
 
     `python`: interpreter of the worker. `device`: one of `DEVICES`. `model_folder`: where further models lie.
     `output_folder`: where the file dialog for results starts. `environment_folder`: where Tilehawk's own environments
-    lie. The others say how one is installed, as those of `InstallOptions`.
+    lie. `cluster`: address of a Dask scheduler, for detections. The others say how an environment is installed, as
+    those of `InstallOptions`.
     """
 
     python: str = ""
@@ -30,6 +31,7 @@ class Settings:
     proxy: str = ""
     base_python: str = ""
     torch_backend: str = "auto"
+    cluster: str = ""
 
 
 def read_settings() -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import shapely
@@ -16,6 +17,20 @@ from .tiles import TilePlan
 
 CELL_PX = 32
 MAX_CELLS = 16_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What a record has noted, for another one of the same plan.
+
+    `read`, `valid`: bool (rows, columns) of the cells from `row`, `column` on. `empty_tiles`: as in `Examined`.
+    """
+
+    row: int
+    column: int
+    read: np.ndarray
+    valid: np.ndarray
+    empty_tiles: list[int]
 
 
 class Examined:
@@ -55,6 +70,22 @@ class Examined:
         self._read |= state["cells_read"]
         self._valid |= state["cells_valid"]
         self.empty_tiles += state["empty_tiles"].tolist()
+
+    def ground(self) -> Ground:
+        """Give all that was noted, no larger than the cells that were read."""
+        rows, columns = (np.flatnonzero(self._read.any(axis)) for axis in (1, 0))
+        if not rows.size:
+            return Ground(0, 0, self._read[:0, :0], self._valid[:0, :0], self.empty_tiles)
+        noted = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        return Ground(int(rows[0]), int(columns[0]), self._read[noted], self._valid[noted], self.empty_tiles)
+
+    def add(self, ground: Ground) -> None:
+        """Take over what a record of the same plan has noted elsewhere."""
+        rows, columns = ground.read.shape
+        noted = np.s_[ground.row : ground.row + rows, ground.column : ground.column + columns]
+        self._read[noted] |= ground.read
+        self._valid[noted] |= ground.valid
+        self.empty_tiles += ground.empty_tiles
 
     def gaps(self, grid: Grid, area: BaseGeometry | None = None) -> list[BaseGeometry]:
         """Outline the ground that was read but is invalid, as polygons in map coordinates.

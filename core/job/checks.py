@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from .errors import InvalidJob
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+ADDRESS = re.compile(r"((tcp|tls|ws|wss)://)?([\w.-]+|\[[\da-fA-F:]+\]):\d+/?")
 VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".fgb", ".parquet")
 
 
@@ -50,3 +52,9 @@ def require_device(device: str) -> None:
     """Refuse a device that is unknown."""
     if device not in DEVICES:
         raise InvalidJob(f"The device '{device}' is unknown; choose one of {', '.join(DEVICES)}.")
+
+
+def require_address(address: str) -> None:
+    """Refuse what cannot be the address of a cluster's scheduler."""
+    if not ADDRESS.fullmatch(address):
+        raise InvalidJob(f"The address of the cluster, '{address}', is not one such as tcp://host:8786.")

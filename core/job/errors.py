@@ -38,6 +38,10 @@ class WorkerError(TilehawkError):
     """The worker process cannot be started, or died; the message names its log file."""
 
 
+class ClusterError(TilehawkError):
+    """A cluster cannot be reached, has gone, or is not set up for this."""
+
+
 class Cancelled(TilehawkError):
     """The user asked to stop; nothing is left behind."""
 
@@ -54,7 +58,7 @@ class Interrupted(Cancelled):
 
 KINDS = {
     kind.__name__: kind
-    for kind in (InvalidJob, CannotResume, RasterError, ModelError, LabelError, OutputError, WorkerError)
+    for kind in (InvalidJob, CannotResume, RasterError, ModelError, LabelError, OutputError, WorkerError, ClusterError)
 }
 
 

@@ -11,7 +11,15 @@ import os
 from dataclasses import dataclass
 from typing import Optional, Union  # Python 3.9 evaluates these hints at run time
 
-from .checks import DEVICES, VECTOR_SUFFIXES, is_gdal_name, require_device, require_file, require_vector_target
+from .checks import (
+    DEVICES,
+    VECTOR_SUFFIXES,
+    is_gdal_name,
+    require_address,
+    require_device,
+    require_file,
+    require_vector_target,
+)
 from .codec import decode, encode, parse
 from .errors import InvalidJob
 from .label_jobs import EvaluateJob, ExportJob
@@ -46,7 +54,8 @@ class DetectJob:
     the default) or "native" (leave the raster as it is). `bands`: from 1, in the order of the card's bands.
     `value_range`: low and high in source units, mapped to 0 and 255. `augment`: further ways to look at every tile.
     `merge`: how the boxes of overlapping tiles become objects; `centre` and `nms` are there to compare with.
-    `resume`: go on where the same job was broken off, if it was.
+    `resume`: go on where the same job was broken off, if it was. `cluster`: address of a Dask scheduler, such as
+    tcp://host:8786, whose machines look at the tiles in this one's place.
     """
 
     raster: str
@@ -68,6 +77,7 @@ class DetectJob:
     augment: tuple[str, ...] = ()
     merge: str = "seams"
     resume: bool = False
+    cluster: Optional[str] = None
 
     def validate(self) -> None:
         """Check everything that can be checked without opening the raster or the model."""
@@ -75,6 +85,8 @@ class DetectJob:
         _check_area(self)
         _check_numbers(self)
         require_device(self.device)
+        if self.cluster is not None:
+            require_address(self.cluster)
         if self.classes is not None and not self.classes:
             raise InvalidJob("Choose at least one class to look for.")
         if unknown := set(self.augment) - set(AUGMENTATIONS):

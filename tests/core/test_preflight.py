@@ -8,7 +8,8 @@ import rasterio
 import torch
 from rasterio.transform import from_origin
 
-from core.detect import detect, load_detector
+from core.detect import detect
+from core.here import load_detector
 from core.job.card import Architecture, Band, ModelCard, ObjectClass
 from core.job.errors import Cancelled, InvalidJob
 from core.job.jobs import DetectJob, PreflightJob, job_from_json, job_to_json
@@ -89,6 +90,16 @@ def test_area_and_tile_change_the_plan(make_job):
     part = preflight(make_job(extent=(x, y - 60, x + 60, y)), print, never)
     assert part["tiles"] < whole["tiles"]
     assert preflight(make_job(tile_px=256, overlap_px=64), print, never)["tiles"] < whole["tiles"]
+
+
+def test_a_cluster_is_named_and_not_asked(make_job):
+    def refuse(path, device):
+        raise AssertionError("no model is loaded here")
+
+    facts = Preflight(refuse)(make_job(cluster="tcp://127.0.0.1:9"), print, never)
+    assert (facts["device"], facts["backend"]) == ("Dask cluster tcp://127.0.0.1:9", "dask")
+    assert facts["tiles"] == 9
+    assert "seconds" not in facts
 
 
 def test_what_is_costly_is_done_once(make_job, monkeypatch):

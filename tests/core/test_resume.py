@@ -254,14 +254,14 @@ def test_an_early_cancel_spares_what_an_earlier_run_left(job, often):
 SLOW_WORKER = """#!{python}
 import os, sys, time
 sys.path.insert(0, {root!r})
-from core import detect, gathering
+from core import gathering, here
 from core.detections import formats, merging, parts, vectors
 from core.imagery import examined, raster
 from core.job import unfinished
 from tests.core.test_detect import IdealDetector
 
 gathering.PART_SECONDS = 0.0
-detect.load_detector = lambda path, device: IdealDetector()
+here.load_detector = lambda path, device: IdealDetector()
 
 def stop(*args, **kwargs):
     print("stuck", file=sys.stderr, flush=True)

@@ -16,7 +16,7 @@ import rasterio
 import torch
 from rasterio.transform import from_origin
 
-from core import detect as detect_module
+from core import here
 from core import session as session_module
 from core.job.card import Architecture, Band, ModelCard, ObjectClass
 from core.job.errors import Cancelled, RasterError, WorkerError
@@ -353,7 +353,7 @@ def test_a_request_to_stop_reaches_the_job_before_it_and_no_other(quick_job, mon
 
 def test_a_model_is_kept_for_the_next_job_until_its_file_or_the_device_changes(tmp_path, monkeypatch):
     opened = []
-    monkeypatch.setattr(detect_module, "load_detector", lambda path, device: opened.append((path, device)) or object())
+    monkeypatch.setattr(here, "load_detector", lambda path, device: opened.append((path, device)) or object())
     path = tmp_path / "m.safetensors"
     path.write_text("one")
     keep = KeptDetector()

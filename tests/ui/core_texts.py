@@ -41,6 +41,7 @@ LEFT_OUT = {
 }
 SPOKEN = {"progress": (1,), "notice": (0,), "step": (0,)}  # calls whose arguments people read, by place
 PARTS = {  # texts that come into the gaps of sentences by ways that are not followed, by file: what holds them
+    "cluster.py": ("name_of", "device"),
     "identity.py": ("identity",),
     "imagery/bands.py": ("guessed",),
     "job/card.py": ("BAND_ROLES",),

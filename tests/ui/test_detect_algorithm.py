@@ -45,7 +45,7 @@ def test_listed_with_its_parameters(algorithm):
     assert names == [
         "INPUT", "MODEL", "EXTENT", "MASK", "THRESHOLD", "VIEW",
         "TILE", "OVERLAP", "NMS_OVERLAP", "SCORE_FLOOR", "CLASSES", "BANDS", "VALUE_RANGE", "RESOLUTION",
-        "BATCH_SIZE", "DEVICE", "RESUME", "OUTPUT",
+        "BATCH_SIZE", "DEVICE", "CLUSTER", "RESUME", "OUTPUT",
     ]  # fmt: skip
     assert all(parameter.help() for parameter in algorithm.parameterDefinitions())
     outputs = [output.name() for output in algorithm.outputDefinitions()]
@@ -121,6 +121,7 @@ def test_parameters_reach_the_job(algorithm, values, context, stand_in):
     changes = {
         "THRESHOLD": 0.3, "TILE": 256, "OVERLAP": 64, "NMS_OVERLAP": 0.4, "SCORE_FLOOR": 0.02, "CLASSES": "Tree",
         "BANDS": [3, 2, 1], "VALUE_RANGE": "0,2047", "RESOLUTION": "0.3", "BATCH_SIZE": 2, "DEVICE": "cpu",
+        "CLUSTER": " tcp://head:8786 ",
     }  # fmt: skip
     run(algorithm, {**values, **changes}, context)
     assert stand_in.jobs() == [
@@ -128,6 +129,7 @@ def test_parameters_reach_the_job(algorithm, values, context, stand_in):
             raster=values["INPUT"], model=values["MODEL"], output=values["OUTPUT"],
             threshold=0.3, score_floor=0.02, nms_overlap=0.4, tile_px=256, overlap_px=64, batch_size=2, device="cpu",
             bands=(3, 2, 1), value_range=(0, 2047), resolution_m=0.3, classes=("tree",),
+            cluster="tcp://head:8786",
         )
     ]  # fmt: skip
 
@@ -137,6 +139,19 @@ def test_what_is_left_out_is_left_to_the_card(algorithm, values, context, stand_
     assert stand_in.jobs() == [
         DetectJob(values["INPUT"], values["MODEL"], values["OUTPUT"], device="auto", resolution_m="model")
     ]
+
+
+def test_the_cluster_of_the_settings_looks_unless_left_out(algorithm, values, context, stand_in, tmp_path):
+    from tilehawk.ui.settings import Settings, write_settings
+
+    write_settings(Settings(cluster="tcp://head:8786"))
+    run(algorithm.create(), values, context)
+    run(algorithm.create(), {**values, "OUTPUT": str(tmp_path / "again.gpkg"), "CLUSTER": ""}, context)
+    assert [job.cluster for job in stand_in.jobs()] == ["tcp://head:8786", None]
+
+
+def test_what_is_no_clusters_address_is_told(algorithm, values, context):
+    assert "'head', is not one such as tcp://host:8786" in refusal(algorithm, {**values, "CLUSTER": "head"}, context)
 
 
 def test_model_by_name(algorithm, values, context, stand_in, tmp_path):

@@ -136,6 +136,16 @@ def test_try_shows_boxes_and_adds_nothing(dialog, canvas, stand_in):
     assert boxes_on(canvas) == []
 
 
+def test_a_cluster_is_for_runs_and_a_try_stays_here(dialog, canvas, stand_in):
+    dialog.form.set_parameters({**dialog.form.parameters(), "CLUSTER": "tcp://head:8786"})
+    click(dialog.try_button)
+    wait_until(lambda: boxes_on(canvas))
+    click(dialog.run_button)
+    wait_until(lambda: not dialog._run.running)
+    assert [job.cluster for job in stand_in.jobs()] == [None, "tcp://head:8786"]
+    assert stand_in.preflights()[-1].cluster == "tcp://head:8786"
+
+
 def test_try_uses_the_warm_worker(dialog, stand_in):
     told(dialog)
     warm = stand_in.pid("warm_pid")

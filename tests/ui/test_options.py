@@ -125,8 +125,10 @@ def test_fields_of_the_installation_are_stored_and_reach_it(plugin, nowhere):
     page.offline_folder.setFilePath(str(nowhere))
     page.base_python.setFilePath(sys.executable)
     page.torch_backend.setCurrentText("cpu")
+    page.cluster.setText(" tcp://head:8786 ")
     page.apply()
     settings = read_settings()
+    assert settings.cluster == "tcp://head:8786"
     assert own_environment(settings).folder == nowhere / "short"
     assert install_options(settings) == InstallOptions(
         "https://mirror/simple", str(nowhere), "http://proxy:3128", sys.executable, "cpu"

@@ -47,6 +47,7 @@ def detect_job(
         return algorithm.parameterAsInt(values, name, context) if given(name) else None
 
     names = algorithm.parameterAsString(values, "CLASSES", context) if given("CLASSES") else ""
+    cluster = algorithm.parameterAsString(values, "CLUSTER", context).strip() if given("CLUSTER") else ""
     bands = tuple(algorithm.parameterAsInts(values, "BANDS", context)) if given("BANDS") else ()
     job = DetectJob(
         raster=raster.path,
@@ -63,6 +64,7 @@ def detect_job(
         value_range=_value_range(algorithm, values, context) if given("VALUE_RANGE") else None,
         extent=_extent(algorithm, values, context, raster) if given("EXTENT") else None,
         resolution_m=_resolution(algorithm.parameterAsString(values, "RESOLUTION", context)),
+        cluster=cluster or None,
         classes=tuple(card.classes[card.label(name)].name for name in _listed(names)) or None,
     )
     job.validate()

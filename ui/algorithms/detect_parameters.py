@@ -17,6 +17,7 @@ from qgis.core import (
 )
 
 from ..models import default_model
+from ..settings import read_settings
 from ..wording import tr
 from .definitions import DOUBLE, INTEGER, POLYGONS, advanced, device, explained, number
 from .views import view
@@ -125,6 +126,15 @@ def _advanced() -> list[QgsProcessingParameterDefinition]:
             tr("Tiles looked at together. Lower it where the graphics card's memory runs out. Left out: chosen."),
         ),
         device(),
+        explained(
+            QgsProcessingParameterString(
+                "CLUSTER", tr("Cluster address"), defaultValue=read_settings().cluster or None, optional=True
+            ),
+            tr(
+                "Dask scheduler, such as tcp://host:8786, whose machines look at the tiles in this computer's place. "
+                "They must see the raster under the same path. Left out: this computer."
+            ),
+        ),
         explained(
             QgsProcessingParameterBoolean("RESUME", tr("Go on with an interrupted run"), defaultValue=True),
             tr(

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Callable
 
@@ -23,7 +24,7 @@ from .lock import Busy, exclusive, holder
 from .log import Log, scrub
 from .progress import Progress
 from .remedies import InstallError
-from .selftest import REQUIREMENTS, check_python, read_requirements
+from .selftest import REQUIREMENTS, check_python, lists_of, read_requirements
 from .state import BROKEN, DEFAULTS, INSTALLING, NOT_INSTALLED, OUTDATED, READY, InstallOptions, Plan, State
 from .uv import VERSION, find_uv
 
@@ -87,7 +88,7 @@ class Environment:
             sources = (scrub(options.index_url, options.secrets), *sources[1:])
         if options.offline_folder:
             sources = (options.offline_folder,)
-        packages = ("Python", *read_requirements(self.requirements))
+        packages = ("Python", *chain.from_iterable(map(read_requirements, lists_of(self.requirements))))
         free = round(shutil.disk_usage(_existing(self.folder)).free / 1e6)
         download, disk = sizes_mb(options, build)
         fallback = sizes_mb(options, index_build())[0] if options.torch_backend == "auto" else 0

@@ -15,7 +15,7 @@ from ..events import Report, notice
 from .hardware import expected_build, index_build, own_python, require_space, sizes_mb, torch_backend
 from .progress import Progress
 from .remedies import OUT_OF_REACH, InstallError
-from .selftest import python_of, read_requirements
+from .selftest import lists_of, python_of, read_requirements
 from .uv import Uv
 
 MANAGED = "3.12"
@@ -152,7 +152,8 @@ class Installation:
         pins = [line for line in frozen.splitlines() if line.partition("==")[0] in TORCH]
         held = self.home / "held.txt"
         held.write_text("\n".join(pins), "utf-8")
-        self._pip_install("--requirements", str(self.requirements), "--constraints", str(held))
+        wanted = [part for path in lists_of(self.requirements) for part in ("--requirements", str(path))]
+        self._pip_install(*wanted, "--constraints", str(held))
 
     def _pip_install(self, *arguments: str) -> None:
         offline = self.options.offline_folder

@@ -109,6 +109,11 @@ def python_of(environment: Path) -> Path:
     return environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
+def lists_of(requirements: Path) -> list[Path]:
+    """Lists of packages to install: the requirements, and beside them what is of use but not asked of other Pythons."""
+    return [path for path in (requirements, requirements.with_name("optional.txt")) if path.exists()]
+
+
 def read_requirements(path: Path) -> dict[str, str]:
     """Names and bounds of the required packages: {"numpy": ">=2.0,<3", …}. Each is imported by its own name."""
     lines = path.read_text("utf-8").splitlines()

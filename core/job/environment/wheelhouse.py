@@ -13,7 +13,7 @@ from ..errors import Cancelled, InvalidJob
 from ..events import Report, progress
 from .downloads import Fetch, fetch_checked
 from .remedies import InstallError
-from .selftest import REQUIREMENTS
+from .selftest import REQUIREMENTS, lists_of
 from .uv import Uv, wheel_for
 
 PLATFORMS = {  # name: uv's name for it, tag of uv's own wheel
@@ -46,7 +46,7 @@ def resolve(uv: Uv, platform: str, python: str, lock: Path, cancelled: Callable[
         *chosen,
         "--output-file",
         str(lock),
-        str(requirements),
+        *map(str, lists_of(requirements)),
     ]
     with_target.run(arguments, cancelled)
 

@@ -23,6 +23,7 @@ VERSIONS = {
     "rasterio": "1.4.4",
     "safetensors": "0.8.0",
     "shapely": "2.2.0",
+    "distributed": "2026.8.0",
     "torch": "2.15.0",
     "torchvision": "0.29.0",
 }

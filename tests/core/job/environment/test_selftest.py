@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.job.environment import selftest as selftest_module
-from core.job.environment.selftest import MARK, REQUIREMENTS, check_python, read_requirements
+from core.job.environment.selftest import MARK, REQUIREMENTS, check_python, lists_of, read_requirements
 from core.job.environment.state import BROKEN, READY
 from core.job.errors import Cancelled
 from tests.core.job.environment.stand_ins import never
@@ -113,8 +113,11 @@ def test_it_can_be_cancelled_and_does_not_wait_for_ever(made_up, two_packages, m
 
 def test_the_requirements_are_those_of_the_project_and_all_bounded():
     text = (ROOT / "pyproject.toml").read_text("utf-8")
+    requirements, optional = lists_of(REQUIREMENTS)
+    extra = re.search(r'^cluster = \["(.*?)"\]', text, re.MULTILINE).group(1)
+    assert optional.read_text("utf-8").splitlines() == [extra]
     listed = re.search(r"^dependencies = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL).group(1)
     dependencies = re.findall(r'"(.*?)"', listed)
     assert REQUIREMENTS.read_text("utf-8").splitlines() == dependencies
-    for bounds in read_requirements(REQUIREMENTS).values():
+    for bounds in [*read_requirements(requirements).values(), *read_requirements(optional).values()]:
         assert re.fullmatch(r">=\d[\d.]*,<\d[\d.]*", bounds)
