@@ -5,12 +5,20 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from qgis.core import QgsApplication, QgsProcessingAlgRunnerTask, QgsProcessingContext, QgsTask
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingAlgRunnerTask,
+    QgsProcessingContext,
+    QgsProcessingUtils,
+    QgsProject,
+    QgsTask,
+)
 from qgis.gui import QgsGui
 from qgis.PyQt.QtCore import QEventLoop, QObject, QTimer, pyqtSignal
 
 from ..core.job.errors import InvalidJob
 from .algorithms.reporting import LiveFeedback
+from .public_values import public_inputs
 from .wording import tr
 
 LAST_WAIT_MS = 3000  # a cancelled worker is killed after 1.5 s
@@ -116,14 +124,17 @@ class AlgorithmRun(QObject):
             self.ended.emit(True, self.outcome())
 
     def _add_to_history(self) -> None:
-        self._history = {
-            "python_command": self._algorithm.asPythonCommand(self._parameters, self._context),
-            "algorithm_id": self._algorithm.id(),
-            "parameters": self._algorithm.asMap(self._parameters, self._context),
-        }
-        command, ok = self._algorithm.asQgisProcessCommand(self._parameters, self._context)
-        if ok:
-            self._history["process_command"] = command
-        self.inputs = self._history["parameters"].get("inputs", {})
+        algorithm, parameters = self._algorithm, self._algorithm.asMap(self._parameters, self._context)
+        whole = parameters.get("inputs", {})
+        self.inputs = public_inputs(algorithm, whole, QgsProject.instance())
+        self._history = {"algorithm_id": algorithm.id(), "parameters": {**parameters, "inputs": self.inputs}}
+        if self.inputs == whole:
+            self._history["python_command"] = algorithm.asPythonCommand(self._parameters, self._context)
+            command, ok = algorithm.asQgisProcessCommand(self._parameters, self._context)
+            if ok:
+                self._history["process_command"] = command
+        else:  # QGIS would turn the ids of layers into their sources; a shell has no layers
+            values = QgsProcessingUtils.variantToPythonLiteral(self.inputs)
+            self._history["python_command"] = f'processing.run("{algorithm.id()}", {values})'
         self._history_id, _ = QgsGui.historyProviderRegistry().addEntry("processing", self._history)
-        QgsGui.instance().processingRecentAlgorithmLog().push(self._algorithm.id())
+        QgsGui.instance().processingRecentAlgorithmLog().push(algorithm.id())

@@ -12,6 +12,7 @@ import rasterio
 from rasterio._err import CPLE_BaseError  # what GDAL itself raises; rasterio.errors does not offer it
 from rasterio.errors import RasterioError
 
+from ..job.addresses import without_secrets
 from ..job.errors import RasterError
 
 CACHE_BYTES = 64 * 2**20  # rasterio wants bytes; GDAL would take 5 % of the memory
@@ -57,5 +58,4 @@ def _reason(problem: BaseException) -> str:
     """Take the cause that GDAL gives, which rasterio may hide behind 'Read failed. See previous exception'."""
     while problem.__cause__ is not None:
         problem = problem.__cause__
-    text = " ".join(str(problem).split()).rstrip(".") or type(problem).__name__
-    return re.sub(r"(://[^\s'?]+)\?[^\s']*", r"\1", text)  # a URL's query may hold its secrets
+    return without_secrets(" ".join(str(problem).split()).rstrip(".") or type(problem).__name__)

@@ -37,7 +37,8 @@ class TileServer:
                 pass
 
             def do_GET(self):
-                zoom, column, row = (int(part.removesuffix(".png")) for part in self.path.split("/")[-3:])
+                parts = self.path.split("?")[0].removesuffix(".png").split("/")
+                zoom, column, row = (int(part) for part in parts[-3:])
                 status, body = server.answer(zoom, column, row)
                 self.send_response(status)
                 self.send_header("Content-Type", "image/png")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingUtils,
     QgsProject,
+    QgsProviderRegistry,
     QgsRasterDataProvider,
     QgsRasterLayer,
     QgsRectangle,
@@ -30,6 +33,8 @@ from ..wording import tr
 from .drawn_layers import DrawnLayers, group_rasters
 
 TO_FETCH = "/vsimem/tilehawk-to-fetch.tif"
+NOT_FOR_THE_WORKER = ("/vsimem/", "PG:")  # what is in QGIS's memory, and in a database, for which it has no driver
+LOGIN = re.compile(r"\b(password|user|username|authcfg)=('(\\.|[^'\\])*'|[^\s&|]*)")
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ class RasterSource:
 
     `path`: absolute, or a GDAL name. `crs`: as the user sees the layer; `own_crs`: as the file says. `extent` and the
     side of a `pixel` in `crs`. `provider`: a copy of the layer's, where only QGIS can read it; `path` then stands for a
-    file still to be fetched, and `place` names what the layer shows, the same for each run on it.
+    file still to be fetched, and `place` stands for what the layer shows, the same for each run on it: it is written
+    into the project and says nothing, as the layer's source may hold a login.
     """
 
     name: str
@@ -58,14 +64,14 @@ def raster_source(layer: QgsRasterLayer) -> RasterSource:
     pixel = layer.rasterUnitsPerPixelX()
     if path is not None:
         return RasterSource(layer.name(), path, layer.crs(), own.crs(), layer.extent(), pixel)
-    place = f"{layer.providerType()}:{layer.source()}"
+    place = _place("own", [layer])
     return RasterSource(layer.name(), TO_FETCH, layer.crs(), own.crs(), layer.extent(), pixel, own.clone(), place)
 
 
 def drawn_source(layer: QgsRasterLayer, transforms: QgsCoordinateTransformContext) -> RasterSource:
     """Take what a run needs of a raster layer as the map shows it; call it in the layer's thread."""
     drawn = DrawnLayers([layer], layer.crs(), transforms)
-    place = f"drawn {layer.providerType()}:{layer.source()}"
+    place = _place("drawn", [layer])
     pixel = layer.rasterUnitsPerPixelX()
     return RasterSource(layer.name(), TO_FETCH, layer.crs(), drawn.crs(), layer.extent(), pixel, drawn, place)
 
@@ -79,7 +85,7 @@ def group_source(
     """
     name, layers = group_rasters(layer, project)
     drawn = DrawnLayers(layers, layer.crs(), transforms)
-    place = " ".join(["drawn", *(f"{each.providerType()}:{each.source()}" for each in layers)])
+    place = _place("drawn", layers)
     pixel = drawn.extent().width() / drawn.xSize() if drawn.xSize() else layers[0].rasterUnitsPerPixelX()
     return RasterSource(name, TO_FETCH, drawn.crs(), drawn.crs(), drawn.extent(), pixel, drawn, place)
 
@@ -138,11 +144,20 @@ def export_area(
     return path
 
 
+def _place(view: str, layers: list[QgsRasterLayer]) -> str:
+    """Stand for layers that are looked at in a certain way."""
+    sources = (f"{layer.providerType()}:{LOGIN.sub('', layer.source())}" for layer in layers)
+    return hashlib.sha256(" ".join([view, *sources]).encode()).hexdigest()
+
+
 def _path(layer: QgsRasterLayer) -> str | None:
     """Path of a layer's file, or the name GDAL knows it by; None where only QGIS can read it."""
+    if layer.providerType() == "wms":
+        tiles = QgsProviderRegistry.instance().decodeUri("wms", layer.source())
+        return tiles.get("path") if tiles.get("type") == "mbtiles" else None
     name, *options = layer.source().split("|")
     needs_login = "authcfg=" in name or any(option.startswith("authcfg=") for option in options)
-    if layer.providerType() != "gdal" or name.startswith("/vsimem/") or needs_login:
+    if layer.providerType() != "gdal" or name.startswith(NOT_FOR_THE_WORKER) or needs_login:
         return None
     return str(Path(name).absolute()) if Path(name).exists() else name
 
