@@ -88,7 +88,7 @@ class Environment:
             sources = (scrub(options.index_url, options.secrets), *sources[1:])
         if options.offline_folder:
             sources = (options.offline_folder,)
-        packages = ("Python", *chain.from_iterable(map(read_requirements, lists_of(self.requirements))))
+        packages = ("Python", *chain.from_iterable(map(read_requirements, lists_of(self.requirements)[::-1])))
         free = round(shutil.disk_usage(_existing(self.folder)).free / 1e6)
         download, disk = sizes_mb(options, build)
         fallback = sizes_mb(options, index_build())[0] if options.torch_backend == "auto" else 0
