@@ -6,7 +6,7 @@ order of tiles, the result is the one that a single machine of the same kind giv
 
 from __future__ import annotations
 
-import pickle
+import pickle  # nosec B403: it is written here, and read by core.machine
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator

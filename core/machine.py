@@ -6,7 +6,7 @@ it with the first tiles.
 
 from __future__ import annotations
 
-import pickle  # nosec B403
+import pickle  # nosec B403: what it reads comes through Dask
 import socket
 import threading
 from dataclasses import dataclass
