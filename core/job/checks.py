@@ -21,7 +21,7 @@ def is_gdal_name(raster: str) -> bool:
 def require_file(path: str, what: str) -> None:
     """Refuse a file that is not named, does not exist or is not named in full."""
     if not path:
-        raise InvalidJob(f"Choose a {what}.")
+        raise InvalidJob(f"Choose the {what}.")
     if not os.path.exists(path):  # noqa: PTH110  (takes any text, also one that is no valid path)
         raise InvalidJob(f"The {what} '{path}' does not exist.")
     if not os.path.isabs(path):  # noqa: PTH117

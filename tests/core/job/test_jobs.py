@@ -90,7 +90,7 @@ def test_a_possible_job_is_valid(detect_job, train_job):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"model": ""}, "Choose a model."),
+        ({"model": ""}, "Choose the model."),
         ({"model": "/nowhere/m.safetensors"}, "The model '/nowhere/m.safetensors' does not exist."),
         ({"raster": ""}, "Choose a raster to look at."),
         ({"raster": "/nowhere/r.tif"}, "The raster '/nowhere/r.tif' does not exist."),
@@ -142,6 +142,15 @@ def test_a_result_never_overwrites_an_input(detect_job, tmp_path):
         job = dataclasses.replace(detect_job, output=str(tmp_path / "area.gpkg"), **values)
         with pytest.raises(InvalidJob, match=r"would overwrite the (raster|area layer)"):
             job.validate()
+
+
+def test_a_result_never_overwrites_the_geopackage_that_holds_the_raster(detect_job, tmp_path):
+    rasters = tmp_path / "rasters.gpkg"
+    rasters.touch()
+    job = dataclasses.replace(detect_job, raster=f"GPKG:{rasters}:one")
+    dataclasses.replace(job, output=str(tmp_path / "found.gpkg")).validate()
+    with pytest.raises(InvalidJob, match="would overwrite the raster"):
+        dataclasses.replace(job, output=str(rasters)).validate()
 
 
 def test_an_area_layer_may_name_its_layer(detect_job, tmp_path):

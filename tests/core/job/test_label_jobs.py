@@ -40,7 +40,7 @@ def test_possible_jobs_are_valid(evaluate_job, export_job, layers):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"detections": ""}, "Choose a layer of detections."),
+        ({"detections": ""}, "Choose the layer of detections."),
         ({"truth": "/nowhere/t.gpkg"}, "The layer of true objects '/nowhere/t.gpkg' does not exist."),
         ({"area": "/nowhere/a.gpkg|layername=x"}, "The area layer '/nowhere/a.gpkg' does not exist."),
         ({"raster": "/nowhere/r.tif"}, "The raster '/nowhere/r.tif' does not exist."),
@@ -61,8 +61,8 @@ def test_an_impossible_evaluation_is_refused_with_a_sentence(evaluate_job, value
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"raster": ""}, "Choose a raster."),
-        ({"labels": ""}, "Choose a layer of labels."),
+        ({"raster": ""}, "Choose the raster."),
+        ({"labels": ""}, "Choose the layer of labels."),
         ({"format": "tfrecord"}, "Chips are written as arcgis, coco, voc, yolo, kitti, csv, not as 'tfrecord'."),
         ({"tile_px": 31}, "The chip size must lie between 32 and 8192 px, not 31."),
         ({"step_px": 0}, "The distance between chips must lie between 1 px and a chip's side, not 0."),
