@@ -15,6 +15,7 @@ from .here import Here, OpenDetector, load_detector
 from .identity import identity
 from .imagery.area import area_in_grid
 from .imagery.tiles import TilePlan, plan_tiles
+from .job.addresses import without_secrets
 from .job.card import read_card
 from .job.errors import Cancelled, Interrupted
 from .job.events import Report
@@ -67,7 +68,7 @@ def detect(
                 "merge": job.merge,
                 "notices": watch.notices,
                 "model": job.model,
-                "raster": job.raster,
+                "raster": without_secrets(job.raster),
             }
             names = [known.name for known in card.classes]
             gaps = gathering.examined.gaps(raster.grid, area)

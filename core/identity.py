@@ -14,6 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from .imagery.gdal import gdal_session
 from .imagery.raster import Raster
 from .imagery.tiles import TilePlan
+from .job.addresses import without_secrets
 from .job.jobs import DetectJob
 from .look import Looker
 from .settings import Settings
@@ -67,7 +68,7 @@ def _files_of(raster: Raster) -> list[list[Any]]:
         names = sorted(name for name in dataset.files or [raster.source] if not name.endswith(".aux.xml"))
     files = []
     for name in names:
-        public = name.split("?")[0]  # the query of an address holds keys, which change
+        public = without_secrets(name)  # keys change, too
         try:
             status = Path(name).stat()
             files.append([public, status.st_size, status.st_mtime_ns])

@@ -155,8 +155,13 @@ def _check_files(job: DetectJob) -> None:
         require_file(mask, "area layer")
     require_vector_target(job.output)
     for what, path in (("raster", job.raster), ("model", job.model), ("area layer", mask)):
-        if path and os.path.realpath(path) == os.path.realpath(job.output):
+        if path and (os.path.realpath(path) == os.path.realpath(job.output) or _lies_in(path, job.output)):
             raise InvalidJob(f"The result would overwrite the {what} '{path}'. Choose another name for it.")
+
+
+def _lies_in(raster: str, file: str) -> bool:
+    """Tell whether a raster is one of those in a file, `GPKG:file:name` or `/vsizip/file/name`."""
+    return is_gdal_name(raster) and os.path.exists(file) and file in raster  # noqa: PTH110
 
 
 def _check_area(job: DetectJob) -> None:

@@ -15,11 +15,13 @@ from pyproj import Transformer
 from rasterio.features import shapes
 from rasterio.transform import from_origin
 
+from core import detect as verb
 from core.detect import detect
 from core.detections.detections import Detections
 from core.job.card import CARD_KEY, Architecture, Band, ModelCard, ObjectClass, card_to_json
 from core.job.errors import Cancelled, InvalidJob, ModelError, RasterError
 from core.job.jobs import DetectJob
+from core.settings import open_for
 
 CARD = ModelCard(
     name="ideal",
@@ -238,6 +240,16 @@ def test_the_result_tells_what_was_done(job, scene):
     assert result["seconds"] > 0 and result["tiles_per_second"] > 0
     assert result["not_examined_m2"] == 0
     json.dumps(result, allow_nan=False)
+
+
+def test_keys_and_logins_of_an_address_are_not_written_down(job, monkeypatch):
+    secret = dataclasses.replace(job, raster="/vsicurl/https://me:hush3141@example.org/scene.tif?key=hush3141")
+    monkeypatch.setattr(verb, "open_for", lambda _, card: open_for(job, card))
+    said = []
+    result = run(secret, said.append)
+    assert result["raster"] == "/vsicurl/https://example.org/scene.tif"
+    assert "hush3141" not in json.dumps([result, *said])
+    assert b"hush3141" not in Path(result["output"]).read_bytes()
 
 
 def test_attributes_say_class_score_and_area(job, scene):

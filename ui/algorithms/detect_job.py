@@ -128,8 +128,9 @@ def refuse_open_target(output: str, context: QgsProcessingContext) -> None:
     """Refuse a file that is open in the project; raises OutputError."""
     layers = context.project().mapLayers().values() if context.project() else ()
     for layer in layers:
-        source = layer.source().split("|")[0]
-        if source and Path(source).exists() and Path(output).exists() and Path(source).samefile(output):
+        source, there = layer.source().split("|")[0], Path(output).exists()
+        holds = there and output in source  # as GPKG:output:raster does
+        if holds or (source and there and Path(source).exists() and Path(source).samefile(output)):
             raise OutputError(
                 tr(
                     "The file '{path}' is open in the project as '{name}'. Choose another name, or remove that layer."

@@ -9,6 +9,7 @@ from typing import Any
 
 from qgis.core import Qgis, QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
 
+from ...core.job.addresses import without_secrets
 from ...core.job.card import ModelCard, read_card
 from ...core.job.errors import ModelError
 from .filter import REVIEW
@@ -104,7 +105,7 @@ def _run(layer: QgsVectorLayer) -> dict[str, Any]:
 
 
 def _same_file(one: str, other: str) -> bool:
-    if one == other:
+    if without_secrets(one) == other:
         return True
     try:
         return Path(one).is_file() and Path(other).is_file() and Path(one).samefile(other)
