@@ -17,6 +17,7 @@ from qgis.core import (
     QgsExpressionContextUtils,
     QgsProcessingFeedback,
     QgsProject,
+    QgsProviderRegistry,
     QgsRasterLayer,
     QgsRectangle,
     QgsReferencedRectangle,
@@ -24,9 +25,10 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QByteArray
 from qgis.PyQt.QtGui import QImage
-from tilehawk.core.job.errors import RasterError
+from tilehawk.core.job.errors import OutputError, RasterError
 from tilehawk.core.job.worker import Worker
 from tilehawk.ui.algorithms import fetching, worker_algorithm
+from tilehawk.ui.algorithms.detect_job import refuse_open_target
 from tilehawk.ui.algorithms.preparing import picture_beside
 from tilehawk.ui.models import default_model
 from tilehawk.ui.results.origin import origin_of, raster_of
@@ -316,6 +318,42 @@ def test_no_picture_of_another_result_is_overwritten(tmp_path):
     assert picture_beside(result) == str(tmp_path / "web_picture.tif")
     (tmp_path / "web_picture.tif").touch()
     assert picture_beside(result) == str(tmp_path / "web_picture_2.tif")
+
+
+def test_one_of_the_rasters_in_a_geopackage_is_read_as_the_file_it_is(
+    algorithm, context, server, scene, own, inner, tmp_path
+):
+    path = tmp_path / "rasters of mine.gpkg"
+    black = gdal.Translate("/vsimem/black.tif", str(scene), scaleParams=[[0, 255, 0, 0]])
+    for name, raster in (("black", black), ("pools", gdal.Open(str(scene)))):
+        options = [f"RASTER_TABLE={name}", "TILE_FORMAT=PNG", "VERSION=1.2", "APPEND_SUBDATASET=YES"]
+        gdal.Translate(str(path), raster, format="GPKG", creationOptions=options)
+    results, log = run(algorithm, context, f"GPKG:{path}:pools", inner, tmp_path / "found.gpkg")
+    assert_same_objects(boxes(results), boxes(own))
+    assert "Fetching" not in log
+    layer = QgsRasterLayer(f"GPKG:{path}:pools", "pools")
+    QgsProject.instance().addMapLayer(layer)
+    found = loaded(results["OUTPUT"])
+    assert raster_of(found, origin_of(found), QgsProject.instance()) is layer
+    size = path.stat().st_size
+    with pytest.raises(OutputError, match="is open in the project as 'pools'"):
+        refuse_open_target(str(path), context)
+    with pytest.raises(Exception, match="would overwrite the raster"):
+        run(algorithm, context, layer, inner, path)
+    assert path.stat().st_size == size
+
+
+def test_tiles_in_a_file_are_read_as_the_file_they_are(algorithm, context, server, tiled, own, inner, tmp_path):
+    path = tmp_path / "tiles of mine.mbtiles"
+    gdal.Translate(str(path), str(tiled), format="MBTILES")
+    (found,) = QgsProviderRegistry.instance().querySublayers(str(path))
+    layer = QgsRasterLayer(found.uri(), "tiles", found.providerKey())
+    assert (layer.isValid(), layer.providerType()) == (True, "wms")  # QGIS takes it for tiles of a server
+    QgsProject.instance().addMapLayer(layer)
+    results, log = run(algorithm, context, layer, inner, tmp_path / "found.gpkg")
+    assert f1(boxes(results, inner.crs()), boxes(own)) >= 0.95
+    assert "Fetching" not in log
+    assert not list(tmp_path.glob("*_picture*"))
 
 
 def test_missing_tiles_are_not_examined_and_warned_of(algorithm, context, server, web, tiled, tmp_path):

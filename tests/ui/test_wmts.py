@@ -13,9 +13,10 @@ from qgis.core import (
 )
 from tilehawk.core.job.errors import RasterError
 from tilehawk.ui.algorithms import fetching
+from tilehawk.ui.algorithms.sources import drawn_source, raster_source
 
 from tests.ui.map_server import WMTS_TILE_PX, MapServer
-from tests.ui.test_fetching import fetched, plan_of
+from tests.ui.test_fetching import fetched, fetched_source, plan_of, plan_of_source
 from tests.ui.tiles import write_tiled_raster
 
 ZOOM, SIDE_PX = 18, 512
@@ -156,3 +157,16 @@ def test_a_dead_server_is_told(mercator_file, server_of, tmp_path):
     server.close()
     with pytest.raises(RasterError, match=r"'web' delivered no picture.*The server 127.0.0.1 cannot be reached"):
         fetched(layer, plan, tmp_path)
+
+
+def test_tiles_in_a_file_keep_their_pixels_and_are_no_server(mercator_file, tmp_path):
+    """As the map shows them: QGIS takes an MBTiles file for tiles of a server."""
+    gdal.Translate(str(tmp_path / "tiles.mbtiles"), str(mercator_file), format="MBTILES")
+    layer = QgsRasterLayer(f"type=mbtiles&url=file://{tmp_path / 'tiles.mbtiles'}", "tiles", "wms")
+    extent = QgsRasterLayer(str(mercator_file)).extent()
+    source = drawn_source(layer, QgsCoordinateTransformContext())
+    assert not fetching.is_online(source.provider)
+    outcome = fetched_source(source, plan_of_source(source, extent, None), tmp_path)
+    assert outcome.missing == 0
+    assert assert_pixels_are_the_files(outcome.path, mercator_file) == SIDE_PX**2
+    assert raster_source(layer).path == str(tmp_path / "tiles.mbtiles")
