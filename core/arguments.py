@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .job.augmentation import Augmentation, parse_augmentation
+from .job.checks import LANGUAGES
 from .job.errors import InvalidJob
 from .job.factors import parse_factors
 from .job.jobs import (
@@ -77,6 +78,7 @@ TRAIN_HELP = {
     "checkpoint_minutes": "minutes of a round between two files to go on from",
     "credits": "who made the labels and the imagery",
     "license": "licence of the model",
+    "language": f"of the page beside the model: {', '.join(LANGUAGES)}",
 }
 SEVERAL = ("rasters", "labels")  # given with spaces between them, as paths may hold commas
 
@@ -289,6 +291,7 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     add("--class-field", metavar="FIELD", help="class of the detections; otherwise found by its name")
     add("--truth-class-field", metavar="FIELD", help="class of the true objects; otherwise found by its name")
     add("--score-field", metavar="FIELD", help="score of the detections; otherwise found by its name")
+    add("--language", choices=LANGUAGES, help="of the report (en)")
 
 
 def _add_suppress(command: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
+from .accuracy.language import speaking, tr
 from .accuracy.looks import Look, Read
 from .accuracy.metrics import Assessment
 from .accuracy.page import write_page
@@ -88,7 +89,8 @@ def evaluate(job: EvaluateJob, report: Report, cancelled: Callable[[], bool]) ->
             report(progress(0.6, "Writing the report"))
             read = None if raster is None else _reader(raster)
             look = Look(_name(job.detections), detected, truth, (grid.width, grid.height), read)
-            write_page(job.output, evaluation_page(look, names, job.iou, threshold, _facts(job, values)))
+            with speaking(job.language):
+                write_page(job.output, evaluation_page(look, names, job.iou, threshold, _facts(job, values)))
     return values
 
 
@@ -198,14 +200,15 @@ def _reader(raster: Raster) -> Read:
 
 
 def _facts(job: EvaluateJob, values: dict[str, Any]) -> dict[str, str]:
-    how = "the best for F1 on these objects" if values["threshold_is_best"] else "as given"
+    best = values["threshold_is_best"]
+    threshold = tr("{score:g}, the best for F1 on these objects") if best else tr("{score:g}, as given")
     return {
-        "Detections": _name(job.detections),
-        "True objects": _name(job.truth),
-        "Raster": "" if job.raster is None else raster_name(job.raster),
-        "Area": "" if job.area is None else _name(job.area),
-        "Least overlap (IoU)": f"{job.iou:g}",
-        "Threshold": f"{values['threshold']:g}, {how}",
+        tr("Detections"): _name(job.detections),
+        tr("True objects"): _name(job.truth),
+        tr("Raster"): "" if job.raster is None else raster_name(job.raster),
+        tr("Area"): "" if job.area is None else _name(job.area),
+        tr("Least overlap (IoU)"): f"{job.iou:g}",
+        tr("Threshold"): threshold.format(score=values["threshold"]),
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .accuracy.language import speaking
 from .accuracy.looks import judge
 from .accuracy.metrics import Assessment
 from .accuracy.page import row
@@ -258,7 +259,8 @@ class RetinaNet:
         output = destination(job, outcome, Terminal().show)
         self.card = replace(outcome.card, name=job.name or Path(output).stem)
         save_model(output, self.card, fitted.state)
-        write_report(output, self.card, fitted.history, outcome.found, outcome.split)
+        with speaking(job.language):
+            write_report(output, self.card, fitted.history, outcome.found, outcome.split)
         return output
 
     def __repr__(self) -> str:

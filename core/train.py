@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .accuracy.language import speaking
 from .job.errors import OutputError
 from .job.events import Report, notice
 from .job.train_job import TrainJob
@@ -69,7 +70,8 @@ def train(
         save_model(output, card, fitted.state)
         checkpoints.remove()
         result |= {"output": output, "kept": job.output if output != job.output else None, "metrics": card.metrics}
-        result |= _write_beside(output, prepared, fitted, replace(outcome, card=card), report)
+        with speaking(job.language):
+            result |= _write_beside(output, prepared, fitted, replace(outcome, card=card), report)
     team.part()
     return result
 

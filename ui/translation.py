@@ -12,6 +12,8 @@ from pathlib import Path
 
 from qgis.core import QgsApplication
 
+from ..core.job.checks import LANGUAGES
+
 FOLDER = Path(__file__).parent.parent / "resources" / "translations"
 
 
@@ -42,3 +44,9 @@ def speaks_english() -> bool:
 def translate(text: str) -> str:
     """Give the text in the language that QGIS shows; the English where there is no other."""
     return catalogue(QgsApplication.locale()).get(text, text)
+
+
+def language_of_reports() -> str:
+    """The language that pages written by core are to speak: that of QGIS, English where there is no other."""
+    language = QgsApplication.locale().split("_", maxsplit=1)[0]
+    return language if language in LANGUAGES else "en"

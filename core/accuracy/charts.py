@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .language import tr
+
 WIDTH, HEIGHT = 420, 280
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 46  # around the plot, px
 LEGEND_ROW, LETTER = 18, 6.4  # px
@@ -63,23 +65,24 @@ def size_histogram(edges: Sequence[float], counts: Sequence[int], anchors: Seque
     low = max(min([ends[filled[0]], *anchors]), 1.0)
     high = max([ends[filled[-1] + 1], *anchors])
     plot = _Plot(math.log2(low) - 0.15, math.log2(high) + 0.15, 0, max(*counts, 1) * 1.12)
-    bars = []
+    bars, bin_of, anchor_of = [], tr("{low:g} to {high:g} px: {count:,}"), tr("anchor of {side:.1f} px")
     for i in filled:
         x, end = (plot.x(math.log2(max(side, low))) for side in (ends[i], ends[i + 1]))
         y = plot.y(counts[i])
         bars.append(
             f'<rect x="{x + 0.5:.1f}" y="{y:.1f}" width="{max(end - x - 1, 1):.1f}" height="{plot.y(0) - y:.1f}" '
             f'fill="{COLORS[0]}" fill-opacity=".75">'
-            f"<title>{ends[i]:g} to {ends[i + 1]:g} px: {counts[i]:,}</title></rect>"
+            f"<title>{escape(bin_of.format(low=ends[i], high=ends[i + 1], count=counts[i]))}</title></rect>"
         )
     ticks = [
         f'<line x1="{plot.x(math.log2(side)):.1f}" x2="{plot.x(math.log2(side)):.1f}" y1="{TOP}" y2="{TOP + 12}" '
-        f'stroke="{COLORS[1]}" stroke-width="2"><title>anchor of {side:.1f} px</title></line>'
+        f'stroke="{COLORS[1]}" stroke-width="2"><title>{escape(anchor_of.format(side=side))}</title></line>'
         for side in anchors
     ]
     powers = [2.0**k for k in range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)]
-    parts = [plot.axes("side of an object, px", "objects", [(math.log2(p), f"{p:g}") for p in powers]), *bars, *ticks]
-    return plot.finish(parts, [("objects", COLORS[0], False), ("sides of the anchors", COLORS[1], False)])
+    objects, ticks_at = tr("objects"), [(math.log2(power), f"{power:g}") for power in powers]
+    parts = [plot.axes(tr("side of an object, px"), objects, ticks_at), *bars, *ticks]
+    return plot.finish(parts, [(objects, COLORS[0], False), (tr("sides of the anchors"), COLORS[1], False)])
 
 
 class _Plot:

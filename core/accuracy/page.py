@@ -10,6 +10,7 @@ from string import Template
 
 from ..job.errors import OutputError
 from ..job.unfinished import remove_unfinished, unfinished_path
+from .language import spoken
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2127; --soft: #59636e; --rule: #d8dee4; --ground: #ffffff;
@@ -46,7 +47,7 @@ th { font-weight: 600; }
 """
 
 PAGE = Template(
-    '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    '<!DOCTYPE html>\n<html lang="$language">\n<head>\n<meta charset="utf-8">\n'
     '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>$title</title>\n'
     "<style>$style</style>\n</head>\n<body>\n<h1>$title</h1>\n$body\n</body>\n</html>\n"
 )
@@ -54,7 +55,8 @@ PAGE = Template(
 
 def page(title: str, parts: Iterable[str]) -> str:
     """Put HTML parts under a title."""
-    return PAGE.substitute(title=escape(title), style=STYLE, body="\n".join(part for part in parts if part))
+    body = "\n".join(part for part in parts if part)
+    return PAGE.substitute(language=spoken(), title=escape(title), style=STYLE, body=body)
 
 
 def section(title: str, *parts: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .charts import COLORS, Line, Mark, line_chart
+from .language import tr
 from .looks import Judged, Look, Place, chip_around, judge, sample_windows, worst_false_finds, worst_misses
 from .metrics import Assessment
 from .page import facts, figure, headline, keys, page, paragraph, row, section, table
@@ -22,7 +23,8 @@ MOST_LINES = 8
 def evaluation_page(look: Look, classes: Sequence[str], iou: float, threshold: float, about: Mapping[str, str]) -> str:
     """A page on the detections of one layer; `about`: what was compared, and how."""
     parts = accuracy_parts([look], classes, iou, threshold)
-    return page(f"Accuracy of {look.name}", [*parts, section("What was compared", facts(about))])
+    title = tr("Accuracy of {name}").format(name=look.name)
+    return page(title, [*parts, section(tr("What was compared"), facts(about))])
 
 
 def accuracy_parts(looks: Sequence[Look], classes: Sequence[str], iou: float, threshold: float) -> list[str]:
@@ -35,18 +37,20 @@ def accuracy_parts(looks: Sequence[Look], classes: Sequence[str], iou: float, th
     return [
         _overall(assessment, iou, threshold),
         section(
-            "By class",
+            tr("By class"),
             paragraph(
-                "A detection is right where it overlaps an object of its class by an IoU (shared area over joint area) "
-                f"of {iou:g} or more; each object is found once. Counts are of detections with a score of "
-                f"{threshold:.3g} or more; AP, the average precision over all scores (101 recall points), is told at "
-                "the IoU beside it.",
+                tr(
+                    "A detection is right where it overlaps an object of its class by an IoU (shared area over joint "
+                    "area) of {iou:g} or more; each object is found once. Counts are of detections with a score of "
+                    "{threshold:.3g} or more; AP, the average precision over all scores (101 recall points), is told "
+                    "at the IoU beside it."
+                ).format(iou=iou, threshold=threshold),
                 "soft",
             ),
             _table(assessment, classes, iou, threshold),
         ),
-        section("Precision and recall", row(_curves(assessment, classes, iou, threshold))),
-        section("Samples", *samples(judged)),
+        section(tr("Precision and recall"), row(_curves(assessment, classes, iou, threshold))),
+        section(tr("Samples"), *samples(judged)),
         _worst(judged, classes),
     ]
 
@@ -58,8 +62,16 @@ def samples(judged: Sequence[Judged], count: int = SAMPLES) -> list[str]:
     if not windows:
         return []
     return [
-        paragraph("Left what is there, right what was found. Windows are spread evenly, not picked.", "soft"),
-        keys({"object": TRUE, "missed": MISSED, "right": FOUND, "wrong": FALSE, "not counted": IGNORED}),
+        paragraph(tr("Left what is there, right what was found. Windows are spread evenly, not picked."), "soft"),
+        keys(
+            {
+                tr("object"): TRUE,
+                tr("missed"): MISSED,
+                tr("right"): FOUND,
+                tr("wrong"): FALSE,
+                tr("not counted"): IGNORED,
+            }
+        ),
         row([_sample(judged[i], window) for i, window in windows]),
     ]
 
@@ -68,27 +80,33 @@ def _overall(assessment: Assessment, iou: float, threshold: float) -> str:
     counts = assessment.counts(threshold, iou)
     truth, wrong = counts.true_positives + counts.false_negatives, counts.false_positives
     if not truth:
-        return paragraph("There is no object among the truth: nothing can be said of recall.", "warning")
-    tell = (
-        f"Of {truth:,} objects {counts.true_positives:,} were found and {counts.false_negatives:,} missed; {wrong:,} "
-        f"of the detections {'is' if wrong == 1 else 'are'} wrong. That is at an overlap (IoU) of {iou:g} and a score "
-        f"of {threshold:.3g} or more."
-    )
+        return paragraph(tr("There is no object among the truth: nothing can be said of recall."), "warning")
+    if wrong == 1:
+        told = tr(
+            "Of {truth:,} objects {found:,} were found and {missed:,} missed; {wrong} of the detections is wrong."
+        )
+    else:
+        told = tr(
+            "Of {truth:,} objects {found:,} were found and {missed:,} missed; {wrong:,} of the detections are wrong."
+        )
+    told = told.format(truth=truth, found=counts.true_positives, missed=counts.false_negatives, wrong=wrong)
+    at = tr("That is at an overlap (IoU) of {iou:g} and a score of {threshold:.3g} or more.")
     figures = {
-        "precision: share of detections that are right": _share(counts.precision),
-        "recall: share of objects found": _share(counts.recall),
-        "F1 of both": _share(counts.f1),
-        f"AP at IoU {iou:g}": _share(assessment.average_precision(iou)),
+        tr("precision: share of detections that are right"): _share(counts.precision),
+        tr("recall: share of objects found"): _share(counts.recall),
+        tr("F1 of both"): _share(counts.f1),
+        tr("AP at IoU {iou:g}").format(iou=iou): _share(assessment.average_precision(iou)),
     }
-    return paragraph(tell) + headline(figures)
+    return paragraph(f"{told} {at.format(iou=iou, threshold=threshold)}") + headline(figures)
 
 
 def _table(assessment: Assessment, classes: Sequence[str], iou: float, threshold: float) -> str:
     ious = sorted({iou, 0.3, 0.5})
-    titles = ["class", "precision", "recall", "F1", *(f"AP at IoU {each:g}" for each in ious)]
-    titles += ["found (TP)", "wrong (FP)", "missed (FN)"]
+    titles = [tr("class"), tr("precision"), tr("recall"), "F1"]
+    titles += [tr("AP at IoU {iou:g}").format(iou=each) for each in ious]
+    titles += [tr("found (TP)"), tr("wrong (FP)"), tr("missed (FN)")]
     rows = []
-    for name, label in [*((name, label) for label, name in enumerate(classes)), ("all", None)]:
+    for name, label in [*((name, label) for label, name in enumerate(classes)), (tr("all"), None)]:
         counts = assessment.counts(threshold, iou, label)
         shares = [counts.precision, counts.recall, counts.f1]
         shares += [assessment.average_precision(each, label) for each in ious]
@@ -104,32 +122,32 @@ def _curves(assessment: Assessment, classes: Sequence[str], iou: float, threshol
         for curve in [assessment.curve(each)]
     ]
     counts = assessment.counts(threshold, iou)
-    chosen = Mark(counts.recall, counts.precision, f"score {threshold:.2f}")
-    unit = (0.0, 1.0)
-    drawn = [
-        figure(line_chart(overall, "recall", "precision", unit, unit, [chosen]), "All classes, by the overlap asked.")
-    ]
+    chosen = Mark(counts.recall, counts.precision, tr("score {threshold:.2f}").format(threshold=threshold))
+    unit, precision, recall = (0.0, 1.0), tr("precision"), tr("recall")
+    told = tr("All classes, by the overlap asked.")
+    drawn = [figure(line_chart(overall, recall, precision, unit, unit, [chosen]), told)]
     curve = assessment.curve(iou)
     lines = [
         Line(name, curve.score, values, color)
         for name, values, color in (
-            ("precision", curve.precision, COLORS[0]),
-            ("recall", curve.recall, COLORS[1]),
+            (precision, curve.precision, COLORS[0]),
+            (recall, curve.recall, COLORS[1]),
             ("F1", curve.f1, COLORS[2]),
         )
     ]
-    line = Mark(threshold, None, f"threshold {threshold:.2f}")
+    line = Mark(threshold, None, tr("threshold {threshold:.2f}").format(threshold=threshold))
     if len(np.unique(curve.score)) > 1:
-        told = f"What another threshold would give, at IoU {iou:g}."
-        drawn.append(figure(line_chart(lines, "score from which an object counts", "share", unit, unit, [line]), told))
+        told = tr("What another threshold would give, at IoU {iou:g}.").format(iou=iou)
+        x_label = tr("score from which an object counts")
+        drawn.append(figure(line_chart(lines, x_label, tr("share"), unit, unit, [line]), told))
     if len(assessment.labels) > 1:
         by_class = [
             Line(classes[label], curve.recall, curve.precision, COLORS[i % len(COLORS)])
             for i, label in enumerate(assessment.labels[:MOST_LINES])
             for curve in [assessment.curve(iou, label)]
         ]
-        told = f"By class, at IoU {iou:g}."
-        drawn.append(figure(line_chart(by_class, "recall", "precision", unit, unit), told))
+        told = tr("By class, at IoU {iou:g}.").format(iou=iou)
+        drawn.append(figure(line_chart(by_class, recall, precision, unit, unit), told))
     return drawn
 
 
@@ -151,7 +169,8 @@ def _sample(judged: Judged, window: tuple[int, int, int, int]) -> str:
         sum(outline.color == color for outline in outlines)
         for outlines, color in zip(panels, (MISSED, FALSE), strict=True)
     )
-    return figure(picture(values, panels, SAMPLE_SIDE), f"{look.name}: {missed} missed, {wrong} wrong")
+    told = tr("{name}: {missed} missed, {wrong} wrong").format(name=look.name, missed=missed, wrong=wrong)
+    return figure(picture(values, panels, SAMPLE_SIDE), told)
 
 
 def _worst(judged: Sequence[Judged], classes: Sequence[str]) -> str:
@@ -162,20 +181,20 @@ def _worst(judged: Sequence[Judged], classes: Sequence[str]) -> str:
     return "\n".join(
         [
             section(
-                "Worst misses",
+                tr("Worst misses"),
                 paragraph(
-                    "Objects that were not found: those that nothing lies on first, the largest of them.", "soft"
+                    tr("Objects that were not found: those that nothing lies on first, the largest of them."), "soft"
                 ),
-                keys({"missed": MISSED, "other objects": TRUE, "detections": FOUND}) if misses else "",
-                row(misses, small=True) or paragraph("Every object was found."),
+                keys({tr("missed"): MISSED, tr("other objects"): TRUE, tr("detections"): FOUND}) if misses else "",
+                row(misses, small=True) or paragraph(tr("Every object was found.")),
             ),
             section(
-                "Worst false finds",
+                tr("Worst false finds"),
                 paragraph(
-                    "Wrong detections, those with the highest score first. Some may be objects nobody drew.", "soft"
+                    tr("Wrong detections, those with the highest score first. Some may be objects nobody drew."), "soft"
                 ),
-                keys({"wrong": FALSE, "objects": TRUE, "other detections": FOUND}) if wrong else "",
-                row(wrong, small=True) or paragraph("No detection is wrong."),
+                keys({tr("wrong"): FALSE, tr("objects"): TRUE, tr("other detections"): FOUND}) if wrong else "",
+                row(wrong, small=True) or paragraph(tr("No detection is wrong.")),
             ),
         ]
     )
@@ -184,20 +203,26 @@ def _worst(judged: Sequence[Judged], classes: Sequence[str]) -> str:
 def _missed(judged: Judged, place: Place, classes: Sequence[str]) -> str:
     truth, kept = judged.look.truth, judged.kept
     box = truth.boxes[place.row]
-    said = f"{classes[truth.labels[place.row]]}, {_size(box)}"
-    if place.other >= 0:
-        name, score = classes[kept.labels[place.other]], kept.scores[place.other]
-        said += f"; best overlap {place.overlap:.2f}, with a {name} of score {score:.2f}"
+    name, size = classes[truth.labels[place.row]], _size(box)
+    if place.other < 0:
+        return _chip(judged, box, MISSED, f"{name}, {size}")
+    said = tr("{name}, {size}; best overlap {overlap:.2f}, with a {other} of score {score:.2f}")
+    other, score = classes[kept.labels[place.other]], kept.scores[place.other]
+    said = said.format(name=name, size=size, overlap=place.overlap, other=other, score=score)
     return _chip(judged, box, MISSED, said)
 
 
 def _wrong(judged: Judged, place: Place, classes: Sequence[str]) -> str:
     truth, kept = judged.look.truth, judged.kept
     box = kept.boxes[place.row]
-    said = f"{classes[kept.labels[place.row]]} of score {kept.scores[place.row]:.2f}, {_size(box)}"
+    name, score = classes[kept.labels[place.row]], kept.scores[place.row]
+    said = tr("{name} of score {score:.2f}, {size}").format(name=name, score=score, size=_size(box))
     if place.other >= 0:
-        again = "" if judged.missed[place.other] else ", which another detection found"
-        said += f"; overlaps a {classes[truth.labels[place.other]]} by {place.overlap:.2f}{again}"
+        if judged.missed[place.other]:
+            more = tr("{said}; overlaps a {other} by {overlap:.2f}")
+        else:
+            more = tr("{said}; overlaps a {other} by {overlap:.2f}, which another detection found")
+        said = more.format(said=said, other=classes[truth.labels[place.other]], overlap=place.overlap)
     return _chip(judged, box, FALSE, said)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from .errors import InvalidJob
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+LANGUAGES = ("en", "de", "es", "fr", "ja", "pt")  # of reports
 ADDRESS = re.compile(r"((tcp|tls|ws|wss)://)?([\w.-]+|\[[\da-fA-F:]+\]):\d+/?")
 VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".fgb", ".parquet")
 
@@ -52,6 +53,12 @@ def require_device(device: str) -> None:
     """Refuse a device that is unknown."""
     if device not in DEVICES:
         raise InvalidJob(f"The device '{device}' is unknown; choose one of {', '.join(DEVICES)}.")
+
+
+def require_language(language: str) -> None:
+    """Refuse a language that no report speaks."""
+    if language not in LANGUAGES:
+        raise InvalidJob(f"The language '{language}' is unknown; choose one of {', '.join(LANGUAGES)}.")
 
 
 def require_address(address: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional  # Python 3.9 evaluates these hints at run time
 
-from .checks import is_gdal_name, require_file, require_folder_of, require_layer
+from .checks import is_gdal_name, require_file, require_folder_of, require_language, require_layer
 from .errors import InvalidJob
 
 CHIP_FORMATS = ("arcgis", "coco", "voc", "yolo", "kitti", "csv")
@@ -19,7 +19,8 @@ class EvaluateJob:
 
     Layers: `file` or `file|layername=x`. `output`: an HTML report, "" for none, with pictures where `raster` is given.
     `iou`: overlap from which a detection has found an object. `threshold` None: the score of the highest F1.
-    `area`: polygons in which all objects are labelled. Fields None: found by their usual names.
+    `area`: polygons in which all objects are labelled. Fields None: found by their usual names. `language`: that of the
+    report, one of LANGUAGES.
     """
 
     detections: str
@@ -32,6 +33,7 @@ class EvaluateJob:
     class_field: Optional[str] = None
     truth_class_field: Optional[str] = None
     score_field: Optional[str] = None
+    language: str = "en"
 
     def validate(self) -> None:
         """Check everything that can be checked without opening the layers."""
@@ -49,6 +51,7 @@ class EvaluateJob:
             if Path(self.output).suffix.lower() not in (".html", ".htm"):
                 raise InvalidJob(f"The report is written as .html, not as '{Path(self.output).name}'.")
             require_folder_of(self.output, "report")
+        require_language(self.language)
 
 
 @dataclass(frozen=True)

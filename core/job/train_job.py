@@ -10,7 +10,7 @@ from typing import Optional  # Python 3.9 evaluates these hints at run time
 
 from .augmentation import Augmentation
 from .card import BACKBONES
-from .checks import require_device, require_file, require_folder_of, require_layer
+from .checks import require_device, require_file, require_folder_of, require_language, require_layer
 from .errors import InvalidJob
 
 OPTIMISERS = ("adamw", "sgd")
@@ -47,7 +47,7 @@ class TrainJob:
     training. `freeze_backbone`: first epochs in which the backbone keeps its weights. `clip_gradient`: norm to which
     gradients are clipped. `tile_px`: side of the training crops. `steps_per_epoch` None: by the number of objects.
     `resume`: go on where the same training was cancelled or died, from the file `<output>.partial`, which is written
-    after each epoch and every `checkpoint_minutes` within it.
+    after each epoch and every `checkpoint_minutes` within it. `language`: that of the page beside the model.
     """
 
     output: str
@@ -104,6 +104,7 @@ class TrainJob:
     checkpoint_minutes: float = 5.0
     credits: tuple[str, ...] = ()
     license: str = ""
+    language: str = "en"
 
     @property
     def partial(self) -> str:
@@ -248,3 +249,4 @@ def _check_training(job: TrainJob) -> None:
     if job.seed < 0 or not 0 <= job.checkpoint_minutes < 1e6:
         raise InvalidJob("The seed and the minutes between checkpoints cannot be negative.")
     require_device(job.device)
+    require_language(job.language)

@@ -22,8 +22,8 @@ from .setup import Setup
 from .sources import Labelled
 from .validation import look_at
 
-# What a card does not repeat: paths of one computer.
-LOCAL = ("data", "rasters", "labels", "area", "output", "start_from", "credits", "resume", "overwrite")
+# What a card does not repeat: paths of one computer, and what does not make the model.
+LOCAL = ("data", "rasters", "labels", "area", "output", "start_from", "credits", "resume", "overwrite", "language")
 MOST_AREAS = 50
 
 Pairs = list[tuple[Detections, Detections]]

@@ -25,7 +25,7 @@ LEAST_STEPS = 10  # an epoch
 # What may differ where an interrupted training is taken up: words, and what does not change the weights.
 FREE = (
     *("output", "name", "title", "description", "credits", "license", "tell_sources"),
-    *("overwrite", "resume", "checkpoint_minutes", "device"),
+    *("overwrite", "resume", "checkpoint_minutes", "device", "language"),
 )
 
 

@@ -29,6 +29,7 @@ from qgis.PyQt.QtCore import QMetaType
 
 from ...core.job.errors import InvalidJob
 from ...core.job.label_jobs import EvaluateJob
+from ..translation import language_of_reports
 from ..wording import tr
 from .definitions import DOUBLE, POLYGONS, advanced, explained, field, number
 from .layer_files import LayerFile
@@ -135,6 +136,7 @@ class EvaluateAlgorithm(WorkerAlgorithm):
             class_field=self.text(values, "DETECTED_CLASS_FIELD", context),
             truth_class_field=self.text(values, "TRUTH_CLASS_FIELD", context),
             score_field=self.text(values, "SCORE_FIELD", context),
+            language=language_of_reports(),
         )
         here = __file__  # layers are written in the run: until then any file stands for them
         replace(self._job, detections=here, truth=here).validate()

@@ -23,6 +23,7 @@ from ...core.job.errors import InvalidJob, ModelError, RasterError
 from ...core.job.factors import parse_factors
 from ...core.job.train_job import KNOWN_STARTS, TrainJob
 from ..models import find_model
+from ..translation import language_of_reports
 from ..wording import tr
 from .layer_files import LayerFile
 from .worker_algorithm import WorkerAlgorithm
@@ -144,6 +145,7 @@ def _job(algorithm: WorkerAlgorithm, values: dict[str, Any], context: QgsProcess
         start_from=_start(text("START_FROM", context)),
         mix=algorithm.parameterAsBoolean(values, "MIX", context),
         overwrite=algorithm.parameterAsBoolean(values, "OVERWRITE", context),
+        language=language_of_reports(),
     )
 
 
