@@ -31,7 +31,8 @@ class AlgorithmRun(QObject):
     lives until the task has ended: QGIS's application owns it meanwhile. Signals come in the main thread: `progressed`
     (percent), `said` (where it is), `found` (an event of boxes), `happened` (an event that only some jobs have),
     `ended` (ok, sentence for the user; empty when cancelled). `results`: what the algorithm gave; `seconds`: how long
-    it took; `inputs`: the parameters as they can be stored.
+    it took; `inputs`: the parameters as they can be stored. `must_ask`: it was given up as it would have deleted what
+    an earlier run has left.
     """
 
     progressed = pyqtSignal(float)
@@ -49,6 +50,7 @@ class AlgorithmRun(QObject):
         self.results: dict[str, Any] = {}
         self.seconds = 0.0
         self.inputs: dict[str, Any] = {}
+        self.must_ask = False
         self._parameters = parameters
         self._algorithm = QgsApplication.processingRegistry().createAlgorithmById(algorithm)
         self._feedback = LiveFeedback()
@@ -110,6 +112,7 @@ class AlgorithmRun(QObject):
 
         self.running = False
         self.results, self.seconds = results, time.monotonic() - self._started_at
+        self.must_ask = self._feedback.must_ask
         QTimer.singleShot(0, self.release)  # not in the middle of the task's signal
         self._history["results"] = results
         self._history["log"] = self._feedback.htmlLog()

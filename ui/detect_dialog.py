@@ -13,7 +13,7 @@ from ..core.job.events import Event
 from .algorithm_dialog import AlgorithmDialog
 from .branding import icon
 from .detect_form import DetectForm
-from .detect_questions import Tried, preflight_question, try_question
+from .detect_questions import Tried, begins_anew, may_begin_anew, preflight_question, try_question
 from .detect_runs import ALGORITHM, DetectRun, DetectRuns
 from .live_boxes import LiveBoxes
 from .parameter_widgets import project_context
@@ -42,6 +42,7 @@ class DetectDialog(AlgorithmDialog):
         self._preview: LiveBoxes | None = None
         self._tried: Tried | None = None
         self._asked_try = 0
+        self._parameters: dict[str, Any] = {}  # of the last run
         self.progress.setToolTip(tr("How much of the area has been looked at"))
         self.try_button = QPushButton(tr("Try here"))
         self.try_button.setToolTip(tr("Look at what the map shows, in seconds; adds nothing to the project"))
@@ -64,6 +65,18 @@ class DetectDialog(AlgorithmDialog):
         height = max(self.form.layout().totalHeightForWidth(form) + 13 * line, 34 * line)
         self.form.advanced.show()
         self._take_room(form + 22 * line, height)
+
+    def run(self) -> None:
+        """Start a run, unless it would delete what an earlier one has left and the user would rather go back."""
+        try:
+            parameters = self.form.parameters()
+            left = begins_anew(self._algorithm, parameters, project_context())
+        except TilehawkError:  # starting it says why not
+            parameters, left = {}, ""
+        if not left:
+            self._begin(parameters)
+        elif may_begin_anew(left, self):
+            self._begin({**parameters, "RESUME": False})
 
     def try_here(self) -> None:
         """Look at what the map shows with the warm worker, or stop doing so."""
@@ -93,7 +106,7 @@ class DetectDialog(AlgorithmDialog):
 
     def _start(self) -> DetectRun:
         self._forget_preview()
-        run = self._runs.start(self.form.parameters())
+        run = self._runs.start(self._parameters or self.form.parameters())
         self.status.setText(tr("Starting…"))
         return run
 
@@ -163,6 +176,19 @@ class DetectDialog(AlgorithmDialog):
 
     def _show_success(self, sentence: str) -> None:
         self.messages.pushMessage(sentence, Qgis.MessageLevel.Success, 0)
+
+    def _begin(self, parameters: dict[str, Any]) -> None:
+        self._parameters = parameters
+        super().run()
+
+    def _show_end(self, ok: bool, sentence: str) -> None:
+        if not (self._run.must_ask and self.isVisible()):
+            super()._show_end(ok, sentence)
+            return
+        self._show_running(False)
+        self.status.setText("")
+        if may_begin_anew(self._run.output, self):
+            self._begin({**self._parameters, "RESUME": False})
 
     def _show_cancelled(self) -> None:
         self.status.setText(tr("Cancelled; nothing was written."))

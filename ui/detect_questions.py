@@ -1,4 +1,4 @@
-"""What the Detect dialog asks its warm worker: a pre-flight, and a try on the middle of the map."""
+"""What the Detect dialog asks: its warm worker for a pre-flight or a try, the user whether parts may be deleted."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from qgis.core import (
     QgsReferencedRectangle,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtWidgets import QMessageBox, QWidget
 
 from ..core.job.errors import InvalidJob
 from ..core.job.jobs import PreflightJob
+from ..core.job.unfinished import partial_record
 from .algorithms.fetching import is_online, is_picture, map_units
 from .algorithms.preparing import Prepared, make_files, plan_files, prepare
 from .algorithms.reporting import QuietFeedback
@@ -90,6 +92,45 @@ def try_question(
         return Asked(files.job, lambda result: _read(result, asked, cut), tidy)
 
     return make
+
+
+def begins_anew(algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext) -> str:
+    """File of the objects whose parts, left by an earlier run, a run with these values deletes; empty where none are.
+
+    Whether it can go on from them is known to the worker alone: such a run is given up, and `must_ask`. Raises a
+    TilehawkError where the run would be refused at once.
+    """
+    prepared = prepare(algorithm, values, context)
+    goes_on = algorithm.parameterAsBool(values, "RESUME", context) and prepared.raster.provider is None
+    left = not goes_on and partial_record(prepared.job.output) is not None
+    return prepared.job.output if left else ""
+
+
+def may_begin_anew(output: str, parent: QWidget) -> bool:
+    """Ask whether the parts that an earlier run has left for `output` may be deleted."""
+    box = QMessageBox(parent)
+    box.setObjectName("tilehawkBeginAnew")
+    box.setIcon(QMessageBox.Icon.Warning)
+    box.setWindowTitle(tr("An earlier run was broken off"))
+    box.setText(
+        tr("What an earlier run had found for '{name}' until it was broken off is kept, perhaps hours of work.").format(
+            name=Path(output).name
+        )
+    )
+    box.setInformativeText(
+        tr(
+            "This run does not go on from there. Beginning anew deletes it. To keep it, go back and choose another "
+            "name for the result, or repeat the earlier run as it was."
+        )
+    )
+    anew = box.addButton(tr("Begin anew"), QMessageBox.ButtonRole.DestructiveRole)
+    anew.setToolTip(tr("Delete what the earlier run had found, and look at everything"))
+    back = box.addButton(tr("Go back"), QMessageBox.ButtonRole.RejectRole)
+    back.setToolTip(tr("Start nothing and delete nothing"))
+    box.setDefaultButton(back)
+    box.setEscapeButton(back)
+    box.exec()
+    return box.clickedButton() is anew
 
 
 def try_extent(prepared: Prepared, visible: QgsReferencedRectangle) -> tuple[QgsRectangle, bool]:

@@ -30,7 +30,7 @@ class DetectRun(AlgorithmRun):
     """One run of the detection algorithm.
 
     `crs` and `colors`: of the boxes that `found` carries; `on_map`: whether the map still shows the project it was
-    started in. `layer`: the result in the project, once it has ended well.
+    started in. `output`: the file of the objects. `layer`: the result in the project, once it has ended well.
     """
 
     def __init__(self, parameters: dict[str, Any]) -> None:
@@ -38,6 +38,7 @@ class DetectRun(AlgorithmRun):
         super().__init__(ALGORITHM, parameters)
         prepared = prepare(self._algorithm, parameters, self._context)
         self.crs, self.colors = prepared.raster.crs, [known.color for known in prepared.card.classes]
+        self.output = prepared.job.output
         self.on_map = True
         self.layer: QgsVectorLayer | None = None
 
@@ -119,6 +120,8 @@ class DetectRuns(QObject):
             if run.layer is not None:
                 self.again.remember(run.layer, run.inputs)
             self._tell_success(sentence, run.layer)
+        elif sentence and run.must_ask:
+            bar.pushMessage("Tilehawk", sentence, Qgis.MessageLevel.Warning, 10)
         elif sentence:
             bar.pushMessage("Tilehawk", sentence, Qgis.MessageLevel.Critical, 0)
         else:

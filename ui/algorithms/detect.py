@@ -24,6 +24,7 @@ from ..wording import counted, duration, tr
 from .detect_parameters import parameters
 from .loading import area_of, layer_uri, load_results
 from .preparing import make_files, prepare
+from .reporting import LiveFeedback
 from .worker_algorithm import Words, WorkerAlgorithm
 
 
@@ -124,9 +125,12 @@ class DetectAlgorithm(WorkerAlgorithm):
         try:
             try:
                 return self.run_job(job, feedback)
-            except CannotResume:  # something was changed since: what was found then is of no use now
+            except CannotResume:  # something was changed since: what was found then is of no use for this run
+                if isinstance(feedback, LiveFeedback):  # but its user may want to go on with that one
+                    feedback.must_ask = True
+                    raise
                 return self.run_job(replace(job, resume=False), feedback)
-        except Cancelled:
+        except (Cancelled, CannotResume):
             raise
         except TilehawkError as problem:
             temporary = Path(QgsProcessingUtils.tempFolder()) in Path(job.output).parents

@@ -21,7 +21,8 @@ class LiveFeedback(QgsProcessingFeedback):
 
     `found` carries the values of an event `boxes`, in the coordinates of the raster's file, `happened` those of events
     that only some jobs have, such as `epoch`. `problem`: the last error. `stop_asked`: whether the user wants to end a
-    training early and keep its best.
+    training early and keep its best. `must_ask`: whether a detection was given up as it
+    would have deleted what an earlier one has left.
     """
 
     said = pyqtSignal(str)
@@ -32,6 +33,7 @@ class LiveFeedback(QgsProcessingFeedback):
         super().__init__(False)  # not into the application's log: Processing's history keeps it
         self.problem = ""
         self.stop_asked = False
+        self.must_ask = False
 
     def setProgressText(self, text: str) -> None:
         """Tell where the run is; called in the run's thread."""
