@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from typing import Any
+from unicodedata import east_asian_width
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from .language import tr
 
 WIDTH, HEIGHT = 420, 280
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 46  # around the plot, px
-LEGEND_ROW, LETTER = 18, 6.4  # px
+LEGEND_ROW, LETTER, WIDE_LETTER = 18, 6.4, 12.0  # px; wide: such as Japanese ones
 COLORS = ("#2a7de1", "#e8590c", "#2f9e44", "#ae3ec9", "#c99700", "#1098ad", "#e64980", "#868e96")
 
 
@@ -145,7 +146,7 @@ class _Plot:
         """The whole picture, with a legend below."""
         entries, x, row = [], float(LEFT), 0
         for name, color, dashed in legend:
-            wide = 30 + LETTER * len(name)
+            wide = 30 + _width(name)
             if x + wide > WIDTH and x > LEFT:
                 x, row = float(LEFT), row + 1
             y = HEIGHT + 6 + row * LEGEND_ROW
@@ -173,6 +174,11 @@ def _outstanding(x: np.ndarray, y: np.ndarray) -> list[int]:
 def _rule(x1: float, y1: float, x2: float, y2: float, opacity: float, more: str = "") -> str:
     ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
     return f'<line {ends} stroke="currentColor" stroke-opacity="{opacity}" {more}/>'
+
+
+def _width(words: str) -> float:
+    """Width of a text, px, about."""
+    return sum(WIDE_LETTER if east_asian_width(letter) in "WF" else LETTER for letter in words)
 
 
 def _text(x: float, y: float, words: str, anchor: str) -> str:

@@ -191,6 +191,17 @@ def test_a_report_without_a_raster_has_curves_alone(tmp_path, files):
     assert "Samples" not in text
 
 
+def test_the_report_speaks_the_language_asked_for(tmp_path, files):
+    page = tmp_path / "bericht.html"
+    assert main(["evaluate", *files, "--report", str(page), "--language", "de"]) == 0
+    text = page.read_text("utf-8")
+    assert '<html lang="de">' in text
+    assert "<h1>Genauigkeit von found.gpkg</h1>" in text
+    assert "<tr><th>Referenzobjekte</th><td>true.gpkg</td></tr>" in text
+    with pytest.raises(InvalidJob, match="The language 'nl' is unknown; choose one of en, de, es"):
+        evaluate(*files, language="nl")
+
+
 def test_names_are_not_taken_for_markup(tmp_path):
     found = write(tmp_path / "f.gpkg", [square(0)], **{"class": ["<b>&"], "score": [0.5]})
     page = tmp_path / "r.html"

@@ -25,7 +25,7 @@ MOST_COMBINED = 6  # of several choices in one text; beyond it, what can be chos
 # Rooms and files whose texts nobody meets in QGIS, and why.
 LEFT_OUT = {
     "scene": "draws the suburbs of demo and tests",
-    "accuracy": "writes pages of HTML, which are English as a whole",
+    "accuracy": "writes pages of HTML, which have catalogues of their own",
     "__main__.py": "the command line",
     "arguments.py": "the command line",
     "terminal.py": "the command line",

@@ -88,6 +88,13 @@ def test_parameters_reach_the_job_and_memory_layers_as_files(algorithm, values, 
     assert [QgsVectorLayer(path).featureCount() for path in (job.detections, job.truth, job.area)] == [4, 3, 3]
 
 
+def test_the_report_speaks_the_language_of_qgis(algorithm, values, context, stand_in, monkeypatch):
+    for locale in ("pt_BR", "nl_NL"):  # the second one has no catalogue
+        monkeypatch.setattr(QgsApplication, "locale", lambda locale=locale: locale)
+        run(algorithm, values, context)
+    assert [job.language for job in stand_in.jobs()] == ["pt", "en"]
+
+
 def test_a_filter_on_the_detections_counts(algorithm, values, context, stand_in):
     values["DETECTED"].setSubsetString('"score" >= 0.5')
     run(algorithm, values, context)

@@ -112,6 +112,12 @@ def test_parameters_reach_the_job(algorithm, values, context, stand_in, tmp_path
     assert job.augmentation.turns == 0
 
 
+def test_the_page_of_the_model_speaks_the_language_of_qgis(algorithm, values, context, stand_in, monkeypatch):
+    monkeypatch.setattr(QgsApplication, "locale", lambda: "de_AT")
+    run(algorithm, values, context)
+    assert stand_in.jobs()[0].language == "de"
+
+
 def test_without_a_class_field_the_class_has_a_name(algorithm, values, context, stand_in):
     run(algorithm, {**values, "CLASS_FIELD": None, "CLASS_NAME": "pool"}, context)
     assert stand_in.jobs()[0].classes == ("pool",)

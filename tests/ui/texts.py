@@ -1,18 +1,19 @@
-"""The texts of ui that are translated, and what a catalogue lacks or no longer needs.
+"""The texts of ui and of core's reports that are translated, and what a catalogue lacks or no longer needs.
 
-texts.py de     prints what de.json and core/de.json in resources/translations lack, and what is obsolete
+texts.py de     prints what de.json in resources/translations, core/ and report/ there lack, and what is obsolete
 """
 
 import ast
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUES = ROOT / "resources" / "translations"
 SOURCES = [ROOT / "plugin.py", *sorted((ROOT / "ui").rglob("*.py"))]
+REPORTS = [*sorted((ROOT / "core" / "accuracy").glob("*.py")), ROOT / "core" / "evaluate.py"]
 LANGUAGES = ("de", "es", "fr", "ja", "pt")
 
 
@@ -23,9 +24,9 @@ def calls_of_tr(path: Path) -> Iterator[ast.Call]:
             yield node
 
 
-def texts() -> list[str]:
+def texts(sources: Iterable[Path] = tuple(SOURCES)) -> list[str]:
     """List every text once, in the order of the files."""
-    found = (call.args[0].value for path in SOURCES for call in calls_of_tr(path))
+    found = (call.args[0].value for path in sources for call in calls_of_tr(path))
     return list(dict.fromkeys(found))
 
 
@@ -35,7 +36,7 @@ def marks(text: str) -> list[str]:
 
 
 def catalogue(language: str, part: str = "") -> dict[str, str]:
-    """Read a language's catalogue, or that of a part (`core`); empty where there is none."""
+    """Read a language's catalogue, or that of a part (`core`, `report`); empty where there is none."""
     path = CATALOGUES / part / f"{language}.json"
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
@@ -54,5 +55,6 @@ if __name__ == "__main__":
     found = {
         f"{language}.json": difference(catalogue(language), texts()),
         f"core/{language}.json": difference(catalogue(language, "core"), list(core().templates)),
+        f"report/{language}.json": difference(catalogue(language, "report"), texts(REPORTS)),
     }
     print(json.dumps(found, ensure_ascii=False, indent=1))
