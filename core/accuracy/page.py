@@ -32,7 +32,7 @@ p { max-width: 46rem; margin: .4rem 0 .8rem; }
 figure { margin: 0; max-width: 100%; break-inside: avoid; }
 figure svg { max-width: 100%; height: auto; border-radius: .25rem; }
 figcaption { margin-top: .2rem; }
-.small figcaption { max-width: 150px; line-height: 1.35; }
+.small figcaption { max-width: 150px; line-height: 1.35; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .4rem 0; }
 th, td { text-align: left; padding: .32rem .9rem .32rem 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
