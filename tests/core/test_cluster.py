@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
 
@@ -16,7 +16,7 @@ import torch
 from distributed import Client
 
 from core import cluster, gathering, machine
-from core.cluster import squares_of
+from core.cluster import shares_of
 from core.detect import detect
 from core.imagery.tiles import TilePlan
 from core.job.errors import Cancelled, ClusterError, InvalidJob, RasterError
@@ -58,8 +58,17 @@ def scheduler():
     return running("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
 
 
-def worker(address, folder, **options):
-    here = ["--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(folder)]
+def worker(address, folder, threads=1, **options):
+    here = [
+        "--host",
+        "127.0.0.1",
+        "--nthreads",
+        str(threads),
+        "--no-nanny",
+        "--no-dashboard",
+        "--local-directory",
+        str(folder),
+    ]
     return running("worker", address, *here, **options)
 
 
@@ -96,6 +105,11 @@ def job(tmp_path):
 
 def run(job, report=lambda event: None, cancelled=never):
     return detect(job, report, cancelled)
+
+
+def open_works():
+    """How many works a machine has open; for the machine itself."""
+    return len(sys.modules["core.machine"]._kept)
 
 
 def left_by(job):
@@ -172,8 +186,26 @@ def test_a_cancelled_run_leaves_nothing_here_and_the_cluster_free(job, address):
 
 
 def test_a_machine_that_sees_another_raster_is_told_of(job, address, monkeypatch):
-    monkeypatch.setattr(machine, "seen_as", lambda raster: "another")
+    monkeypatch.setattr(cluster, "seen_as", lambda raster: "another")
     with pytest.raises(RasterError, match=r"sees another raster under the name '.*scene.tif'"):
+        run(dataclasses.replace(job, cluster=address))
+
+
+def test_a_raster_that_only_this_computer_has_is_told_of(job, address, monkeypatch):
+    """It is there while this computer opens it, and gone for the machines."""
+
+    def last_look():
+        Path(job.raster).rename(f"{job.raster}.away")
+        return machine.code()
+
+    monkeypatch.setattr(cluster, "code", last_look)
+    with pytest.raises(RasterError, match=r"scene\.tif.* So says the machine .* under the same path"):
+        run(dataclasses.replace(job, cluster=address))
+
+
+def test_a_machine_with_another_version_is_told_of(job, address, monkeypatch):
+    monkeypatch.setattr(cluster, "code", lambda: "older")
+    with pytest.raises(ClusterError, match="has another version of Tilehawk"):
         run(dataclasses.replace(job, cluster=address))
 
 
@@ -181,6 +213,36 @@ def test_a_machine_without_tilehawk_is_told_of(job, tmp_path):
     lacking = pytest.raises(ClusterError, match=r"lacks the module 'core'.*PYTHONPATH")
     with scheduler() as (_, told), worker(told, tmp_path, pythonpath=tmp_path), lacking:
         run(dataclasses.replace(job, cluster=told))
+
+
+def test_machines_of_several_threads_share_the_work_and_one_without_tilehawk_is_passed_over(job, expected, tmp_path):
+    with ExitStack() as stack:
+        _, told = stack.enter_context(scheduler())
+        for threads, path in ((8, ROOT), (8, ROOT), (1, tmp_path)):
+            stack.enter_context(worker(told, tmp_path, threads, pythonpath=path))
+        result = run(dataclasses.replace(job, cluster=told))
+    assert re.search(r": 2 × processor .*8 threads", result["device"])
+    assert [len(layer[1]) for layer in content(job.output)] == [len(layer[1]) for layer in expected]
+
+
+def test_a_machine_lets_go_of_what_is_over(job, address):
+    run(dataclasses.replace(job, cluster=address))
+    with Client(address, set_as_default=False) as client:
+        deadline = time.monotonic() + 30
+        while any(client.run(open_works).values()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not any(client.run(open_works).values())
+
+
+def test_a_cluster_with_certificates_is_told_of(job):
+    with pytest.raises(ClusterError, match="reached with certificates"):
+        run(dataclasses.replace(job, cluster="tls://127.0.0.1:9"))
+
+
+def test_a_missing_package_is_told_of(job, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ClusterError, match=r"needs the package 'distributed'\. Set the environment up again"):
+        run(dataclasses.replace(job, cluster="tcp://127.0.0.1:9"))
 
 
 def test_a_cluster_without_machines_is_told_of(job, monkeypatch):
@@ -209,12 +271,13 @@ def test_addresses(job, address):
     dataclasses.replace(job, cluster=address).validate()
 
 
-def test_squares_hold_every_tile_that_is_to_be_looked_at_once():
-    active = np.random.default_rng(0).random((9, 13)) < 0.7
+@pytest.mark.parametrize(("by_rows", "tall", "wide"), [(False, 4, 4), (True, 1, 16)])
+def test_shares_hold_every_tile_that_is_to_be_looked_at_once(by_rows, tall, wide):
+    active = np.random.default_rng(0).random((9, 23)) < 0.7
     done = np.random.default_rng(1).random(active.size) < 0.3
-    squares = list(squares_of(TilePlan(0, 0, 900, 700, 128, 64, active), done))
-    assert sorted(tile for square in squares for tile in square) == np.flatnonzero(active.ravel() & ~done).tolist()
-    for square in squares:
-        rows, cols = np.divmod(square, 13)
-        assert rows.max() - rows.min() < 4
-        assert cols.max() - cols.min() < 4
+    shares = list(shares_of(TilePlan(0, 0, 1600, 700, 128, 64, active), done, by_rows))
+    assert sorted(tile for share in shares for tile in share) == np.flatnonzero(active.ravel() & ~done).tolist()
+    for share in shares:
+        rows, cols = np.divmod(share, 23)
+        assert rows.max() - rows.min() < tall
+        assert cols.max() - cols.min() < wide

@@ -132,7 +132,7 @@ def _advanced() -> list[QgsProcessingParameterDefinition]:
             ),
             tr(
                 "Dask scheduler, such as tcp://host:8786, whose machines look at the tiles in this computer's place. "
-                "They must see the raster under the same path. Left out: this computer."
+                "They must see the raster under the same path. Left out: the one in the options; empty: this computer."
             ),
         ),
         explained(

@@ -70,6 +70,8 @@ def prepare(algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: 
     model = find_model(algorithm.parameterAsFile(values, "MODEL", context))
     card = read_card(model)
     job = detect_job(algorithm, values, context, raster, model, card)
+    if raster.provider is not None:  # its picture will lie here, where the machines of a cluster do not see it
+        job = replace(job, cluster=None)
     area = algorithm.parameterAsSource(values, "MASK", context)
     return Prepared(raster, card, job, area, context.transformContext())
 

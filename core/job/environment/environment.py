@@ -60,7 +60,8 @@ class Environment:
     ) -> None:
         self.folder = Path(folder)
         self.requirements = requirements
-        self.home = self.folder / hashlib.sha256(requirements.read_bytes().replace(b"\r", b"")).hexdigest()[:8]
+        listed = b"".join(path.read_bytes() for path in lists_of(requirements))
+        self.home = self.folder / hashlib.sha256(listed.replace(b"\r", b"")).hexdigest()[:8]
         self.log = Log(self.folder / "install.log")
         self._fetch = fetch
         self._check = check

@@ -152,8 +152,11 @@ class Installation:
         pins = [line for line in frozen.splitlines() if line.partition("==")[0] in TORCH]
         held = self.home / "held.txt"
         held.write_text("\n".join(pins), "utf-8")
-        wanted = [part for path in lists_of(self.requirements) for part in ("--requirements", str(path))]
-        self._pip_install(*wanted, "--constraints", str(held))
+        required, *optional = lists_of(self.requirements)
+        self._pip_install("--requirements", str(required), "--constraints", str(held))
+        for path in optional:
+            with contextlib.suppress(InstallError):  # it is in the log; a folder of packages may lack them
+                self._pip_install("--requirements", str(path), "--constraints", str(held))
 
     def _pip_install(self, *arguments: str) -> None:
         offline = self.options.offline_folder
