@@ -65,7 +65,7 @@ def test_killed_in_the_middle_of_an_epoch_it_ends_with_the_same_weights(data, tm
     assert float(steps[-1]) < 1
     assert not Path(broken.output).exists()
     events: list[dict] = []
-    result = train(replace(broken, resume=True), events.append, lambda: False)
+    result = train(replace(broken, resume=True, language="de"), events.append, lambda: False)
     taken_up = [event["done"] for event in events if event["event"] == "progress"]
     assert 1 <= len(taken_up) <= 3  # the last step told may not have been kept
     assert same_weights(whole.output, broken.output)
@@ -73,6 +73,9 @@ def test_killed_in_the_middle_of_an_epoch_it_ends_with_the_same_weights(data, tm
     assert not Path(broken.partial).exists()
     histories = [load_model(job.output)[0].training["history"] for job in (whole, broken)]
     assert json.dumps(histories[0]) == json.dumps(histories[1])
+    pages = [Path(job.output).with_suffix(".html").read_text("utf-8") for job in (whole, broken)]
+    assert ["<h2>Precision and recall</h2>" in page for page in pages] == [True, False]
+    assert "<h2>Präzision und Trefferquote</h2>" in pages[1]  # the language of a page makes no other training
 
 
 def test_cancelled_it_goes_on_and_other_settings_are_refused(data, tmp_path):
