@@ -34,7 +34,7 @@ QGIS = {"qgis", "processing"}
 VECTORS = {"numpy", "shapely", "pyogrio", "pyproj"}
 RASTERS = {"numpy", "rasterio", "affine", "pyproj"}
 NETWORK = {"numpy", "openvino", "torch", "torchvision", "safetensors"}
-CLUSTER = {"distributed"}
+CLUSTER = {"dask", "distributed"}
 FOREIGN = {  # room: libraries that it may import, besides the standard library
     "plugin": QGIS,
     "ui": QGIS,
