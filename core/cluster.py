@@ -6,8 +6,7 @@ of tiles, the result is the one that a single machine of the same kind gives.
 
 from __future__ import annotations
 
-import pickle  # nosec B403: it is written here, and read by core.machine
-import pkgutil
+import pickle  # nosec B403
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -32,7 +31,9 @@ from .settings import Settings
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-MACHINE = f"{__package__}.machine"
+# An expression, and no function: the scheduler need not have our code, and functions travel as bytecode, which differs
+# from one version of Python to the next.
+LOOK = f"__import__('{__package__}.machine', fromlist=['look_at']).look_at(key, work, tiles)"
 TILES = 16  # that are sent at once: some 5 s of a processor core
 AHEAD = 3  # shares for each machine: one at work, one on its way there and one back
 CONNECT_SECONDS = 10
@@ -135,7 +136,6 @@ class Crew:
         self._client, self._shares = client, shares
         self._key = uuid.uuid4().hex
         self._work = client.submit(bytes, packed, pure=False)  # made again where the machines that have it die
-        self._look = client.submit(pkgutil.resolve_name, f"{MACHINE}:look_at", pure=False)
         self._again: list[list[int]] = []
         self._sent: dict[Future, tuple[str, list[int]]] = {}
         self._unfit: dict[str, Exception] = {}  # machines that lack Tilehawk
@@ -200,9 +200,8 @@ class Crew:
             self._sent[self._submit(tiles, where)] = machine, tiles
 
     def _submit(self, tiles: list[int], where: dict[str, Any]) -> Future:
-        from dask.utils import apply
-
-        return self._client.submit(apply, self._look, [self._key, self._work, tiles], pure=False, retries=1, **where)
+        names = {"key": self._key, "work": self._work, "tiles": tiles}
+        return self._client.submit(eval, LOOK, names, pure=False, retries=1, **where)
 
     def _meet(self) -> None:
         """Ask from time to time who is there; raises ClusterError where nobody has been for ALONE_SECONDS."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle  # nosec B403: what it reads comes through Dask
+import pickle  # nosec B403
 import socket
 import threading
 from contextlib import ExitStack
@@ -116,7 +116,7 @@ def _work(key: str, packed: bytes) -> tuple[Work, Raster, Here]:
     if opened is None:
         while len(_kept) >= MOST_KEPT:
             _kept.pop(next(iter(_kept)))[1].close()
-        work = pickle.loads(packed)  # nosec B301: Dask itself runs whatever this sender sends
+        work = pickle.loads(packed)  # nosec B301  (Dask itself runs whatever this sender sends)
         opened = (replace(work, model=b""), *_opened(work))
     _kept[key] = opened
     while _idle:
