@@ -111,12 +111,15 @@ _idle: list[threading.Timer] = []
 
 
 def _work(key: str, packed: bytes) -> tuple[Work, Raster, Here]:
-    """Give a work, opened now where it is not open yet, and make it the one used last."""
+    """Give a work, opened now where it is not open yet, and make it the one used last.
+
+    Unpickling could run code: so can Dask itself for whoever sends it.
+    """
     opened = _kept.pop(key, None)
     if opened is None:
         while len(_kept) >= MOST_KEPT:
             _kept.pop(next(iter(_kept)))[1].close()
-        work = pickle.loads(packed)  # nosec B301  (Dask itself runs whatever this sender sends)
+        work = pickle.loads(packed)  # nosec B301
         opened = (replace(work, model=b""), *_opened(work))
     _kept[key] = opened
     while _idle:
