@@ -95,7 +95,7 @@ class Cluster:
                         yield answer.sights
                     yield []
             finally:
-                crew.dismiss(list(self._answered))
+                crew.dismiss()
 
     def _backends(self) -> str:
         return " and ".join(sorted({backend for _, backend in self._answered.values()}))
@@ -169,13 +169,13 @@ class Crew:
             yield answer
         self._send()
 
-    def dismiss(self, met: list[str]) -> None:
-        """Stop all that is under way; the machines that have answered, `met`, close what they have open."""
+    def dismiss(self) -> None:
+        """Stop all that is under way; the machines close what they have open."""
 
         def part() -> None:
             with suppress(Exception):  # what has gone meanwhile has let go of everything
                 self._client.cancel(list(self._sent))
-                self._client.run(let_go, self._key, workers=met, wait=False, on_error="ignore")
+                self._client.run(let_go, self._key, workers=self._fit(), on_error="ignore")
 
         if self._client.status == "running":
             parting = Thread(target=part, daemon=True)
@@ -186,7 +186,7 @@ class Crew:
         """Give every machine as many shares as it needs to be busy."""
         self._meet()
         load = Counter(machine for machine, _ in self._sent.values())
-        fit = [machine for machine in self._machines if machine not in self._unfit]
+        fit = self._fit()
         if self._machines and not fit:
             raise next(iter(self._unfit.values()))
         wanted = max(1, AHEAD * len(fit))  # one where there is no machine yet: so that one is started for it
@@ -198,6 +198,9 @@ class Crew:
             load[machine] += 1
             where = {"workers": [machine], "allow_other_workers": True} if machine else {}
             self._sent[self._submit(tiles, where)] = machine, tiles
+
+    def _fit(self) -> list[str]:
+        return [machine for machine in self._machines if machine not in self._unfit]
 
     def _submit(self, tiles: list[int], where: dict[str, Any]) -> Future:
         names = {"key": self._key, "work": self._work, "tiles": tiles}
