@@ -13,7 +13,7 @@ from core.job.environment import environment as environment_module
 from core.job.environment import hardware
 from core.job.environment.environment import Environment, default_folder
 from core.job.environment.lock import exclusive
-from core.job.environment.selftest import REQUIREMENTS
+from core.job.environment.selftest import REQUIREMENTS, lists_of
 from core.job.environment.state import BROKEN, INSTALLING, NOT_INSTALLED, OUTDATED, READY, InstallOptions
 from core.job.errors import InvalidJob
 from tests.core.job.environment.stand_ins import VERSIONS, import_all, never
@@ -129,9 +129,9 @@ def test_an_older_environment_serves_until_the_new_one_is_ready(environment, opt
 
 
 def test_line_ends_do_not_change_where_an_environment_lies(tmp_path):
-    windows = tmp_path / "requirements.txt"
-    windows.write_bytes(REQUIREMENTS.read_bytes().replace(b"\n", b"\r\n"))
-    assert Environment(tmp_path, windows).home == Environment(tmp_path).home
+    for path in lists_of(REQUIREMENTS):
+        (tmp_path / path.name).write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert Environment(tmp_path, tmp_path / REQUIREMENTS.name).home == Environment(tmp_path).home
 
 
 def test_cancel_ends_uv_and_keeps_what_was_downloaded(environment, options, told, index):
