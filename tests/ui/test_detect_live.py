@@ -143,7 +143,7 @@ def test_a_cluster_is_for_runs_and_a_try_stays_here(dialog, canvas, stand_in):
     click(dialog.run_button)
     wait_until(lambda: not dialog._run.running)
     assert [job.cluster for job in stand_in.jobs()] == [None, "tcp://head:8786"]
-    assert stand_in.preflights()[-1].cluster == "tcp://head:8786"
+    wait_until(lambda: [job.cluster for job in stand_in.preflights()][-1:] == ["tcp://head:8786"])
 
 
 def test_try_uses_the_warm_worker(dialog, stand_in):
